@@ -1,0 +1,81 @@
+"""The records that a destination consists of: actions and what surrounds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from destination.delivery import Outcome, Retry
+from destination.fields import Field
+from destination.sending import Account, Request, Response
+
+Payload = dict[str, Any]
+"""What a mapping's fields gave for one event, cleaned, validated and prepared by its action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """How an action sends many rows at once.
+
+    ``rows`` and ``bytes`` bound one request (Klaviyo's figures), ``row_bytes`` one row in it.
+    ``perform`` gets rows that belong to one request (equal ``group``) and gives an outcome per
+    row, in order. ``group`` is everything of a payload that belongs to the request and not to the
+    row (list, source, ...). ``fits`` is False for a row that the bulk endpoint cannot express and
+    that must go through the single-record endpoint. ``poll`` tells the ends of the rows of a
+    ``Submitted`` job, given their keys in order, or ``Retry`` while it is unfinished.
+    """
+
+    rows: int
+    bytes: int
+    row_bytes: int
+    perform: Callable[[Sequence[Payload], Account], list[Outcome]]
+    group: Callable[[Payload], Hashable] = lambda _payload: None
+    fits: Callable[[Payload], bool] = lambda _payload: True
+    poll: Callable[[str, Sequence[Any], Account], list[Outcome] | Retry] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a destination can do with an event.
+
+    ``name`` and ``fields`` are Segment's; ``trigger`` is the default FQL. ``prepare`` checks what
+    field types cannot (identifiers, phone numbers, times; ``now`` in unix seconds) and gives the
+    payload that is sent; it raises ``Ended(Discard(...))`` for a row that must not be sent.
+    ``perform`` sends one payload through the single-record endpoint. Both forms are safe to run
+    again from the start: every id derives from the payload.
+    """
+
+    name: str
+    title: str
+    description: str
+    trigger: str
+    fields: tuple[Field, ...]
+    prepare: Callable[[Payload, float], Payload]
+    perform: Callable[[Payload, Account], Outcome]
+    batch: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One rate limit: at most ``calls`` in any ``seconds``."""
+
+    calls: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A place that events are delivered to: the table of contents of its package.
+
+    ``headers(key, revision)`` go with every request; ``windows(operation)`` are the rate limits of
+    an operation; ``probe`` finds out whether a halted account can be used again; ``rehearse``
+    answers requests as the real thing would on a good day, for previews.
+    """
+
+    name: str
+    actions: Mapping[str, Action]
+    headers: Callable[[str, str], Mapping[str, str]]
+    windows: Callable[[str], tuple[Window, ...]]
+    probe: Callable[[Account], Outcome]
+    rehearse: Callable[[Request], Response]
