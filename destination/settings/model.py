@@ -1,0 +1,154 @@
+"""The settings as records: each one's name, type, default and meaning, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
+
+from destination.settings.kinds import (
+    BaseUrl,
+    Folder,
+    Hours,
+    Lower,
+    Name,
+    RedisUrl,
+    Revision,
+    Seconds,
+    Secret,
+    Secrets,
+    Words,
+)
+
+LEASE_MARGIN = 10.0
+"""Seconds that a lease must outlive the longest request: enough to record what came back."""
+
+
+class Connection(BaseModel):
+    """One Klaviyo account with the mappings that feed it. Without a key: the sandbox."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Name of the connection.")
+    klaviyo_api_key: Secret | None = Field(default=None, description="Private key of the account.")
+    klaviyo_api_url: BaseUrl = Field(description="Base address of the account's API.")
+    klaviyo_revision: Revision = Field(description="API revision header.")
+    mappings: Folder = Field(description="Folder or file of mappings.")
+
+
+class Source(BaseModel):
+    """Who may post events, and into which connection."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Name of the source.")
+    write_keys: Secrets = Field(default=(), description="Keys that senders authorise with.")
+    connection: Name = Field(default="default", description="Connection that gets the events.")
+    kind: Literal["server", "browser"] = Field(
+        default="server", description="`browser`: the key is public, so less is allowed with it."
+    )
+    signing_secrets: Secrets = Field(default=(), description="Shared secrets of signed webhooks.")
+    integrations_names: Words = Field(
+        default=("Klaviyo", "Klaviyo (Actions)", "KLAVIYO"),
+        description="Names that mean this destination in an event's `integrations`.",
+    )
+
+
+class Settings(BaseModel):
+    """Everything that an operator can set. ``load_settings`` makes one; it never changes.
+
+    ``connections`` and ``sources`` are complete: what a table in the file leaves out has been
+    filled in. ``origins`` tells where each attribute that is not a default was set, ``warnings``
+    what looks like a mistake and is allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    redis_url: RedisUrl | None = Field(
+        default=None,
+        repr=False,  # it may hold a password
+        description="Redis or Valkey >= 6.2; without it an embedded one is started.",
+    )
+    klaviyo_api_key: Secret | None = Field(
+        default=None, description="Private key of the Klaviyo account; without it the sandbox."
+    )
+    klaviyo_api_url: BaseUrl = Field(
+        default="https://a.klaviyo.com", description="Base address; requests go to {base}/api/..."
+    )
+    klaviyo_revision: Revision = Field(
+        default="2026-07-15", description="API revision header, a date such as 2026-07-15."
+    )
+    write_key: Secrets = Field(
+        default=(),
+        description="Key of the default source, several by commas; `dev` under up and demo on"
+        " loopback.",
+    )
+    signing_secret: Secrets = Field(
+        default=(), description="Shared secret of signed webhooks, several by commas."
+    )
+    admin_token: Secret | None = Field(
+        default=None, description="Opens console and admin routes; without it only from loopback."
+    )
+    mappings: Folder = Field(default=Path("mappings"), description="Folder or file of mappings.")
+    data_dir: Folder = Field(
+        default=Path(".destination"), description="Folder of the embedded Redis and other state."
+    )
+    accept_volatile: bool = Field(
+        default=False,
+        description="Work with a Redis without AOF, which forgets accepted events when it dies.",
+    )
+    body_limit: ByteSize = Field(
+        default=ByteSize(4 * 1024 * 1024),
+        gt=0,
+        description="Largest request body after inflating, in bytes or such as 4MiB.",
+    )
+    limits: Annotated[Literal["default", "segment"], Lower] = Field(
+        default="default",
+        description="`segment`: 32 KB an event, 500 KB and 2,500 events a request, as at Segment.",
+    )
+    retry_hours: Hours = Field(
+        default=4, description="Hours for which a delivery is tried again before it is dead."
+    )
+    retry_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=9, description="Attempts that a delivery gets at least before it is dead."
+    )
+    memory_watermark: Annotated[float, Field(gt=0, le=0.95)] = Field(
+        default=0.8, description="Share of Redis' maxmemory above which nothing more is accepted."
+    )
+    dedupe_hours: Hours = Field(
+        default=24, description="Hours for which a messageId seen again is a duplicate."
+    )
+    request_timeout: Annotated[Seconds, Field(le=600)] = Field(
+        default=30, description="Seconds for one request to Klaviyo, from first byte to last."
+    )
+    lease: Seconds = Field(
+        default_factory=lambda data: data.get("request_timeout", 30) + LEASE_MARGIN + 5,
+        description="Seconds after which a silent worker's lane goes to another one; more than"
+        f" DESTINATION_REQUEST_TIMEOUT + {LEASE_MARGIN:g}, and 5 more than that by default.",
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = Field(
+        default="info", description="Least severity that is logged."
+    )
+    log_format: Annotated[Literal["json", "console"], Lower] = Field(
+        default="json", description="`json`: a line for programs; `console`: a line for people."
+    )
+    connections: dict[str, Connection] = Field(
+        default_factory=dict, description="Klaviyo accounts by name."
+    )
+    sources: dict[str, Source] = Field(default_factory=dict, description="Who may post, by name.")
+    origins: dict[str, str] = Field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+FLAT = tuple(
+    name
+    for name in Settings.model_fields
+    if name not in ("connections", "sources", "origins", "warnings")
+)
+
+
+def setting_name(attribute: str) -> str:
+    """The environment's name of an attribute: ``write_key`` is ``DESTINATION_WRITE_KEY``."""
+    prefix = "" if attribute.startswith(("redis_", "klaviyo_")) else "DESTINATION_"
+    return prefix + attribute.upper()
