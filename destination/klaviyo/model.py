@@ -1,0 +1,188 @@
+"""Payloads to the resources of Klaviyo's API: profiles and events.
+
+Klaviyo refuses a request that holds any key its description does not know, so every resource is
+built from a list of the keys it may have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from destination.action import Payload
+from destination.delivery import Discard
+from destination.event import encode
+from destination.klaviyo.limits import EVENT_PROFILE_BYTES, PROFILE_BYTES, UNIQUE_ID
+from destination.klaviyo.revision import Shape
+
+Json = dict[str, Any]
+
+IDENTIFIERS = ("email", "external_id", "phone_number")
+"""What Klaviyo knows a profile by, apart from its own id."""
+
+ATTRIBUTES = (
+    *IDENTIFIERS,
+    "first_name",
+    "last_name",
+    "organization",
+    "locale",
+    "title",
+    "image",
+    "location",
+    "properties",
+)
+"""The writable attributes of a profile."""
+
+LOCATION = (
+    "address1",
+    "address2",
+    "city",
+    "country",
+    "region",
+    "zip",
+    "latitude",
+    "longitude",
+    "timezone",
+    "ip",
+)
+"""The keys of a profile's location."""
+
+EVENT_PROFILE = (*ATTRIBUTES, "anonymous_id", "_kx")
+"""The attributes of the profile inside an event, which may also be known by a browser's ids."""
+
+OPERATIONS = {
+    "append_properties": "append",
+    "unappend_properties": "unappend",
+    "unset_properties": "unset",
+}
+"""Our payload field -> Klaviyo's name under ``meta.patch_properties``."""
+
+YEAR_AHEAD = 365 * 86_400.0
+"""Klaviyo takes events up to one year ahead."""
+
+
+def _pick(source: Mapping[str, Any], names: Iterable[str]) -> Json:
+    return {name: source[name] for name in names if name in source}
+
+
+def attributes(payload: Mapping[str, Any], names: Iterable[str] = ATTRIBUTES) -> Json:
+    """The profile attributes that a payload holds; what is absent stays absent, null stays null."""
+    picked = _pick(payload, names)
+    if isinstance(picked.get("location"), dict):
+        picked["location"] = _pick(picked["location"], LOCATION)
+    return picked
+
+
+def patch(payload: Mapping[str, Any]) -> Json:
+    """``meta`` with the property operations of a payload; empty when it has none."""
+    found = {name: payload[field] for field, name in OPERATIONS.items() if payload.get(field)}
+    return {"patch_properties": found} if found else {}
+
+
+def clears(payload: Mapping[str, Any]) -> bool:
+    """Whether a payload clears something (null), which a bulk import ignores."""
+    found = attributes(payload)
+    nested = (found.get("location"), found.get("properties"))
+    return None in found.values() or any(
+        None in each.values() for each in nested if isinstance(each, dict)
+    )
+
+
+def profile(found: Json, *, id: str = "", meta: Json | None = None) -> Json:  # noqa: A002 - JSON:API's word
+    """A profile resource."""
+    resource: Json = {"type": "profile", "attributes": found}
+    if id:
+        resource["id"] = id
+    if meta:
+        resource["meta"] = meta
+    return resource
+
+
+def person(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The identifiers of a payload as sorted (name, value) pairs, e-mail without case."""
+    return tuple(
+        (name, str(payload[name]).lower() if name == "email" else str(payload[name]))
+        for name in (*IDENTIFIERS, "anonymous_id", "_kx")
+        if payload.get(name) not in (None, "")
+    )
+
+
+def event_profile(fields: Mapping[str, Any], shape: Shape | None) -> Json:
+    """The profile resource inside an event.
+
+    Keys that Klaviyo has no attribute for become properties of the profile. ``shape`` is given
+    for Create Event, whose place for ``meta`` depends on the revision; None for bulk events.
+    """
+    control = {"country_code", *OPERATIONS, *EVENT_PROFILE}
+    others = {name: value for name, value in fields.items() if name not in control}
+    found = attributes(fields, EVENT_PROFILE)
+    if others:
+        own = found.get("properties")
+        found["properties"] = {**others, **(own if isinstance(own, dict) else {})}
+    meta = patch(fields)
+    if meta and shape is not None and shape.event_meta_inside:
+        return profile({**found, "meta": meta})
+    return profile(found, meta=meta)
+
+
+def event(payload: Payload, shape: Shape) -> Json:
+    """The attributes of an event, without its profile."""
+    found: Json = {
+        "properties": payload["properties"],
+        "metric": {
+            "data": {"type": "metric", "attributes": {"name": payload["metric_name"]}},
+        },
+        **_pick(payload, ("time", "value", "value_currency", "unique_id")),
+    }
+    if payload.get("backfill") and shape.backfill:
+        found["backfill"] = True
+    return found
+
+
+def short_id(text: str) -> str:
+    """``text`` as a ``unique_id``: itself, or a digest of it where Klaviyo allows no more."""
+    return text if len(text) <= UNIQUE_ID else digest(text)
+
+
+def digest(value: Any) -> str:
+    """32 hex digits that are equal for equal JSON values, whatever the order of their keys."""
+    return hashlib.sha256(encode(_sorted(value))).hexdigest()[:32]
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [[key, _sorted(value[key])] for key in sorted(value)]
+    if isinstance(value, (list, tuple)):
+        return [_sorted(each) for each in value]
+    return value
+
+
+def profile_problem(found: Json) -> Discard | None:
+    """Why a profile cannot be sent: Klaviyo takes 100 KB of one."""
+    return _too_large("profile", found, PROFILE_BYTES)
+
+
+def event_problem(payload: Payload, shape: Shape, now: float) -> Discard | None:
+    """Why an event cannot be sent: its profile is over 95 KB or its time out of Klaviyo's range."""
+    time = payload.get("time")
+    if isinstance(time, str):
+        moment = datetime.fromisoformat(time).timestamp()
+        if not shape.earliest_event < moment <= now + YEAR_AHEAD:
+            return Discard(
+                "time_out_of_range",
+                f"time is {time[:40]}; Klaviyo takes events of revision {shape.since} from "
+                f"{1970 + round(shape.earliest_event / 31_556_952)} until a year from now",
+                "time",
+            )
+    return _too_large("profile", payload.get("profile", {}), EVENT_PROFILE_BYTES)
+
+
+def _too_large(what: str, value: Any, limit: int) -> Discard | None:
+    size = len(encode(value))
+    if size <= limit:
+        return None
+    return Discard(
+        "too_large", f"the {what} has {size} bytes, Klaviyo takes {limit}; map less into it", what
+    )
