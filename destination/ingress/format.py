@@ -41,6 +41,22 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may hold: decoded bytes of the whole body and of one event, and events.
+
+    ``SEGMENT`` are the figures of Segment's tracking API. The defaults are wider: RudderStack's
+    Python client sends batches of 4 MiB.
+    """
+
+    event_bytes: int = 1 << 20
+    body_bytes: int = 4 << 20
+    batch_events: int = 10_000
+
+
+SEGMENT = Limits(event_bytes=32 << 10, body_bytes=500 << 10, batch_events=2_500)
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """What a request held. ``write_key`` is the key found in it, None where there was none."""
 
