@@ -1,4 +1,4 @@
-"""The fields of an action: what a payload may hold, and the check of one."""
+"""The record that describes one field of an action."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ class Field:
     """One field of an action, in the terms of Segment's action fields.
 
     ``type`` is one of ``string text password number integer boolean datetime object``. ``format``
-    is ``email`` or empty. ``minimum`` and ``maximum`` bound the length of a string (code points)
-    or the value of a number. ``multiple`` makes it a list of ``type``. ``properties`` are the
-    sub-fields of an object; with ``additional`` it may hold others as well; an object without
-    ``properties`` holds anything. ``null`` allows null.
+    is ``email``, ``uri`` or empty. ``minimum`` and ``maximum`` bound the length of a string (code
+    points) or the value of a number; 0 bounds nothing, as at Segment. ``multiple`` makes it a list
+    of ``type``, and then the other rules are about its items. ``properties`` are the sub-fields of
+    an object; with ``additional`` it may hold others as well; an object without ``properties``
+    holds anything. ``null`` allows null.
     """
 
     name: str

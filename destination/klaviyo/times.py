@@ -1,0 +1,58 @@
+"""Times as Klaviyo wants them: RFC 3339, UTC, within its range."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from destination.fields.dates import read_date
+from destination.fields.problem import seen
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST: Final = 631_152_000_000  # 1990-01-01 in milliseconds
+_YEAR: Final = 365 * 86_400_000
+_SECONDS_END: Final = 1e11
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+# Digits alone that are a calendar date: year, month, day and time of day, as far as given.
+_CALENDAR: Final = frozenset((4, 6, 8, 12, 14))
+
+
+def to_iso(value: Any, now: float) -> str:
+    """``value`` as ``2026-01-31T12:00:00.000Z``, cut to the millisecond.
+
+    Takes a date as text (ISO 8601 with any offset, without one UTC; a day alone is its first
+    instant) or a unix time as number or text: a number below 100,000,000,000 counts seconds, from
+    there on milliseconds (as milliseconds all below lie before March 1973). Digits alone in a text
+    are a calendar date when there are 4, 6, 8, 12 or 14 of them (``20260131``).
+
+    Raises ``ValueError`` when it cannot be read or lies outside Klaviyo's range: after 1990 and at
+    most a year after ``now``, in unix seconds (API reference, Create Event, ``time``).
+    """
+    instant = _instant(value)
+    if instant is None:
+        raise ValueError(f"{seen(value)} is not a time; send one such as 2026-01-31T12:00:00Z")
+    if not _FIRST < instant <= now * 1000 + _YEAR:
+        raise ValueError(
+            f"{seen(value)} is not a time that Klaviyo takes: after 1990 and at most one year ahead"
+        )
+    moment = _EPOCH + timedelta(milliseconds=instant)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _instant(value: Any) -> int | None:
+    if isinstance(value, str):
+        digits = len(value) in _CALENDAR and value.isdecimal()
+        if _NUMBER.fullmatch(value) and not digits:
+            return _unix(float(value))
+        return read_date(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _unix(value)
+    return None
+
+
+def _unix(number: float) -> int | None:
+    """Milliseconds. A float carries microseconds at most: rounded to those, then cut."""
+    if not -1e18 < number < 1e18:
+        return None
+    return round(number * 1e6) // 1000 if abs(number) < _SECONDS_END else int(number)
