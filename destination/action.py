@@ -68,6 +68,8 @@ class Window:
 class Destination:
     """A place that events are delivered to: the table of contents of its package.
 
+    ``verdict(response, now)`` reads an answer: what it means for what was asked.
+
     ``headers(key, revision)`` go with every request; ``windows(operation)`` are the rate limits of
     an operation; ``probe`` finds out whether a halted account can be used again; ``rehearse``
     answers requests as the real thing would on a good day, for previews.
@@ -77,5 +79,6 @@ class Destination:
     actions: Mapping[str, Action]
     headers: Callable[[str, str], Mapping[str, str]]
     windows: Callable[[str], tuple[Window, ...]]
+    verdict: Callable[[Response, float], Outcome]
     probe: Callable[[Account], Outcome]
     rehearse: Callable[[Request], Response]

@@ -1,0 +1,245 @@
+"""From events to outcomes, without touching the world: ``plan`` and ``deliver``.
+
+Server, workers, the preview, replays and tests all call these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from typing import Any
+
+from destination.action import Action, Batch, Payload
+from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Retry, Submitted
+from destination.errors import Ended, MappingError, NoRoom, Unanswered
+from destination.event import encode
+from destination.fields import PayloadError, compile_fields
+from destination.mapping.file import Mapping
+from destination.sending import Account
+
+Spread = Callable[[Sequence[Callable[[], None]]], None]
+"""Runs tasks, at once if it can, and returns when all have ended."""
+
+
+def one_by_one(tasks: Sequence[Callable[[], None]]) -> None:
+    """The simplest ``Spread``."""
+    for task in tasks:
+        task()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A mapping with the action it names and the check of that action's fields, ready to use."""
+
+    mapping: Mapping
+    action: Action
+    check: Callable[[Any], Payload]
+
+    @property
+    def rows(self) -> int:
+        """How many rows one pass takes from the lane at the most."""
+        batch = self.action.batch
+        if batch is None or not self.mapping.batch.enabled:
+            return SINGLES
+        return min(self.mapping.batch.size or batch.rows, batch.rows)
+
+
+SINGLES = 100
+"""Rows of one pass where each needs a request of its own."""
+
+
+def route(mapping: Mapping, actions: Dict[str, Action]) -> Route:
+    """Make a mapping ready. Raises ``KeyError`` for an action that does not exist."""
+    action = actions[mapping.action]
+    return Route(mapping, action, compile_fields(action.fields))
+
+
+def matching(body: dict[str, Any], mappings: Iterable[Mapping]) -> list[Mapping]:
+    """The enabled mappings that want this event, in file order."""
+    return [mapping for mapping in mappings if mapping.enabled and mapping.matches(body)]
+
+
+def plan(body: dict[str, Any], route: Route, now: float) -> Payload:
+    """What is to be sent for one event: fields resolved, checked and prepared.
+
+    Raises ``Ended`` with a ``Discard`` whose code is ``mapping_failed``, ``payload_invalid`` or
+    one of the action's own.
+    """
+    try:
+        payload = route.check(route.mapping.resolve(body) or {})
+    except MappingError as error:
+        raise Ended(Discard("mapping_failed", error.message, error.path)) from error
+    except PayloadError as error:
+        text = "; ".join(f"{p.path}: {p.message}" for p in error.problems)
+        raise Ended(Discard("payload_invalid", text, error.problems[0].path)) from error
+    return route.action.prepare(payload, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A planned row: whose it is and what is to be sent."""
+
+    person: str
+    payload: Payload
+
+
+LATER = Retry(
+    "waits_for_earlier", "an earlier delivery of the same person comes first", 0, spends=False
+)
+"""The outcome of a row that must not overtake an earlier one of the same person."""
+
+
+AccountFor = Callable[[Sequence[int]], Account]
+"""The account as the rows with these numbers may use it: the runtime notes who asked what."""
+
+
+def deliver(
+    rows: Sequence[Delivery],
+    action: Action,
+    account: AccountFor,
+    *,
+    batched: bool,
+    spread: Spread = one_by_one,
+) -> list[Outcome]:
+    """Send planned rows and give each its outcome, in order.
+
+    Rows that the bulk endpoint can express and that belong to one request go together; a row
+    alone, and what bulk cannot express, goes through the single-record endpoint. Rows of one
+    person never travel in two requests of one pass unless one after the other.
+    """
+    run = _Run(rows, action, account)
+    spread([unit.task(run) for unit in _divide(rows, action.batch if batched else None)])
+    return run.ends()
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Rows that go in one request, or one after the other."""
+
+    bulk: bool
+    members: list[int]
+    bytes: int = 0
+
+    def task(self, run: _Run) -> Callable[[], None]:
+        if self.bulk and len(self.members) > 1:
+            return lambda: run.bulk(self.members)
+        return lambda: run.singles(self.members)
+
+
+def _divide(rows: Sequence[Delivery], batch: Batch | None) -> list[_Unit]:
+    """The units of one pass. A row whose person is already in another unit is in none of them."""
+    units: list[_Unit] = []
+    claimed: dict[str, _Unit] = {}
+    filling: dict[Hashable, _Unit] = {}
+    for number, row in enumerate(rows):
+        bulk = batch is not None and batch.fits(row.payload)
+        size = len(encode(row.payload)) + _ENVELOPE if bulk else 0
+        key = batch.group(row.payload) if bulk and batch else (_Unit, row.person)
+        unit = filling.get(key)
+        if unit and bulk and batch and not _room(unit, size, batch):
+            unit = None
+        if claimed.get(row.person, unit) is not unit:
+            continue
+        if unit is None:
+            unit = filling[key] = _Unit(bulk, [])
+            units.append(unit)
+        claimed[row.person] = unit
+        unit.members.append(number)
+        unit.bytes += size
+    return units
+
+
+_ENVELOPE = 200
+"""Bytes that a row needs in a bulk request besides its payload, at the most."""
+
+
+def _room(unit: _Unit, size: int, batch: Batch) -> bool:
+    return len(unit.members) < batch.rows and unit.bytes + size <= batch.bytes
+
+
+class _Run:
+    """One pass: the outcomes so far, and whether to go on asking."""
+
+    def __init__(self, rows: Sequence[Delivery], action: Action, account: AccountFor) -> None:
+        self._rows = rows
+        self._action = action
+        self._account = account
+        self._outcomes: list[Outcome | None] = [None] * len(rows)
+        self._stop: Retry | Halt | None = None
+
+    def ends(self) -> list[Outcome]:
+        """All outcomes; rows that were not tried wait for what stopped the pass, or their turn."""
+        rest = self._stop if isinstance(self._stop, Halt) else LATER
+        if isinstance(self._stop, Retry):
+            rest = Retry(
+                self._stop.code, self._stop.message, self._stop.after, spends=False, whole=True
+            )
+        return [rest if outcome is None else outcome for outcome in self._outcomes]
+
+    def bulk(self, members: list[int]) -> None:
+        if self._stop:
+            return
+        batch = self._action.batch
+        assert batch is not None
+        payloads = [self._rows[i].payload for i in members]
+        try:
+            outcomes: Sequence[Outcome] = batch.perform(payloads, self._account(members))
+        except (Ended, Unanswered, NoRoom) as error:
+            outcomes = [outcome_of(error)] * len(members)
+        for i, outcome in zip(members, outcomes, strict=True):
+            self._note(i, outcome)
+
+    def singles(self, members: list[int]) -> None:
+        for i in members:
+            if self._stop:
+                return
+            try:
+                outcome = self._action.perform(self._rows[i].payload, self._account([i]))
+            except (Ended, Unanswered, NoRoom) as error:
+                outcome = outcome_of(error)
+            self._note(i, outcome)
+            if not isinstance(outcome, Delivered | Dropped | Discard):
+                return
+
+    def _note(self, number: int, outcome: Outcome) -> None:
+        self._outcomes[number] = outcome
+        if isinstance(outcome, Halt) or (isinstance(outcome, Retry) and outcome.whole):
+            self._stop = self._stop or outcome
+
+
+def outcome_of(error: Ended | Unanswered | NoRoom) -> Outcome:
+    """What an exception from inside an action means for the row it was working on."""
+    if isinstance(error, Ended):
+        return error.outcome
+    if isinstance(error, NoRoom):
+        return Retry("no_room", str(error), error.after, spends=False, whole=True)
+    return Retry("unanswered", str(error), whole=True)
+
+
+def backoff(attempts: int, chance: float, *, base: float = 1.0, cap: float = 300.0) -> float:
+    """Seconds to wait after failed attempt number ``attempts``: full jitter, ``chance`` in [0, 1).
+
+    At least half a second, so that a fault that lasts an instant is not met again at once.
+    """
+    return max(0.5, chance * min(cap, base * 2.0 ** min(attempts, 30)))
+
+
+def exhausted(attempts: int, since: float, now: float, *, most: int, hours: float) -> bool:
+    """Whether the budget for transient errors is spent: enough attempts *and* enough time."""
+    return attempts >= most and now - since >= hours * 3600
+
+
+__all__ = [
+    "LATER",
+    "Delivery",
+    "Route",
+    "Submitted",
+    "backoff",
+    "deliver",
+    "exhausted",
+    "matching",
+    "outcome_of",
+    "plan",
+    "route",
+]

@@ -1,0 +1,64 @@
+"""The counts that must add up, read at one instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from destination.runtime.store import PREFIX, Scripts
+
+STATES = ("accepted", "delivered", "dropped", "dead", "pending")
+SOURCE_STATES = ("received", "accepted", "duplicate", "unmatched", "refused")
+
+Counts = dict[str, Any]
+
+
+def read_counts(scripts: Scripts, connections: Iterable[str]) -> Counts:
+    """Exact integers, read in one step.
+
+    ``{"sources": {NAME: {received, accepted, duplicate, unmatched, refused}},
+    "connections": {NAME: {accepted, delivered, dropped, dead, pending, "mappings": {NAME: {the
+    same five, "reasons": {"dropped:CODE": n}}}}}}``. For each source ``received = accepted +
+    duplicate + unmatched + refused``; everywhere ``accepted = delivered + dropped + dead +
+    pending``, where ``pending`` is counted where the rows stand and not derived.
+    """
+    sources, *rest = scripts.run("counts", [PREFIX, *connections])
+    answer: Counts = {"sources": {}, "connections": {}}
+    for field, value in _pairs(sources):
+        name, _, state = field.rpartition("|")
+        answer["sources"].setdefault(name, dict.fromkeys(SOURCE_STATES, 0))[state] = int(value)
+    for name, flat, pending in rest:
+        answer["connections"][name.decode()] = _connection(flat, pending)
+    return answer
+
+
+def _connection(flat: list[bytes], pending: list[Any]) -> Counts:
+    mappings: dict[str, Counts] = {}
+    for field, value in [*_pairs(flat), *((f"{n}|pending", v) for n, v in _pairs(pending))]:
+        name, _, state = field.rpartition("|")
+        counts = mappings.setdefault(name, {**dict.fromkeys(STATES, 0), "reasons": {}})
+        into = counts if state in STATES else counts["reasons"]
+        into[state] = int(value)
+    total = {state: sum(counts[state] for counts in mappings.values()) for state in STATES}
+    return {**total, "mappings": dict(sorted(mappings.items()))}
+
+
+def _pairs(flat: list[Any]) -> Iterable[tuple[str, Any]]:
+    return [(flat[i].decode(), flat[i + 1]) for i in range(0, len(flat), 2)]
+
+
+def imbalance(counts: Counts) -> list[str]:
+    """Where the counts do not add up, in words; empty when all is well."""
+    wrong = []
+    for name, source in counts["sources"].items():
+        parts = sum(source[state] for state in SOURCE_STATES[1:])
+        if source["received"] != parts:
+            wrong.append(f"source {name}: received {source['received']}, accounted for {parts}")
+    for connection, totals in counts["connections"].items():
+        for mapping, states in totals["mappings"].items():
+            parts = sum(states[state] for state in STATES[1:])
+            if states["accepted"] != parts:
+                wrong.append(
+                    f"{connection}/{mapping}: accepted {states['accepted']}, accounted for {parts}"
+                )
+    return wrong

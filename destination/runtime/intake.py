@@ -1,0 +1,170 @@
+"""The accept path: many requests, one script call, and only then an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from destination.errors import Rejected
+from destination.runtime.store import PREFIX, dedupe_place, script_text
+
+CHUNK = 1000
+"""Events per script call at the most: Redis does nothing else meanwhile."""
+
+TIMEOUT = 1.5
+"""Seconds that a caller waits for Redis before hearing 503; every CDP waits at least 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A lane that an event goes to, with the patience and size of its batches."""
+
+    mapping: str
+    wait_ms: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event to store: ``item`` is the row as it will stand in each lane."""
+
+    connection: str
+    source: str
+    id: str
+    item: bytes
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Events that are only counted: refused ones, and those that no mapping wants."""
+
+    source: str
+    received: int
+    unmatched: int
+    refused: int
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entries: Sequence[Entry]
+    counting: Counting
+    done: asyncio.Future[str]
+
+
+def accept_client(url: str) -> redis.asyncio.Redis:
+    """The client of the accept path: it fails fast, since a caller waits, and repeats nothing."""
+    return redis.asyncio.Redis.from_url(
+        url, socket_timeout=TIMEOUT, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+    )
+
+
+class Intake:
+    """Stores events durably. All requests that wait at the same instant share one script call."""
+
+    def __init__(self, client: redis.asyncio.Redis, *, dedupe_hours: float) -> None:
+        self._client = client
+        self._window = int(dedupe_hours * 3600)
+        self._waiting: list[_Waiting] = []
+        self._wake = asyncio.Event()
+        self._script = client.register_script(script_text("accept", 0))
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._task = asyncio.create_task(self._serve())
+
+    async def stop(self) -> None:
+        """Finish what waits, then end."""
+        if self._task:
+            await asyncio.gather(
+                *(waiting.done for waiting in self._waiting), return_exceptions=True
+            )
+            self._task.cancel()
+
+    async def store(self, entries: Sequence[Entry], counting: Counting) -> str:
+        """Store the entries and count the rest; ``A`` (accepted) or ``D`` (duplicate) for each.
+
+        Returns when it is done in Redis. Raises ``Rejected`` with status 503 when Redis does not
+        say so: the events may be stored all the same, and a repetition of them is a duplicate.
+        """
+        waiting = _Waiting(entries, counting, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._wake.set()
+        return await waiting.done
+
+    async def _serve(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, []
+            await self._commit(batch)
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        """Store a batch in as few calls as may be, and tell each request what became of it."""
+        while batch:
+            take, size = 0, 0
+            while take < len(batch) and (take == 0 or size + len(batch[take].entries) <= CHUNK):
+                size += len(batch[take].entries)
+                take += 1
+            part, batch = batch[:take], batch[take:]
+            try:
+                letters = await self._call(part)
+            except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+                _refuse(part, error)
+                continue
+            at = 0
+            for waiting in part:
+                end = at + len(waiting.entries)
+                if not waiting.done.done():
+                    waiting.done.set_result(letters[at:end])
+                at = end
+
+    async def _call(self, part: list[_Waiting]) -> str:
+        window = int(time.time()) // self._window
+        args: list[Any] = [PREFIX, window, self._window * 2]
+        counts = _counts(part)
+        args.append(len(counts))
+        for (source, name), by in counts.items():
+            args += [source, name, by]
+        for waiting in part:
+            for entry in waiting.entries:
+                bucket, digest = dedupe_place(entry.source, entry.id)
+                args += [entry.connection, entry.source, bucket, digest, entry.item]
+                args.append(len(entry.targets))
+                for target in entry.targets:
+                    args += [target.mapping, target.wait_ms, target.size]
+        answer: bytes = await self._script(args=args)
+        return answer.decode()
+
+
+def _counts(part: list[_Waiting]) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = {}
+    for waiting in part:
+        counting = waiting.counting
+        for name in ("received", "unmatched", "refused"):
+            by = getattr(counting, name)
+            if by:
+                key = (counting.source, name)
+                counts[key] = counts.get(key, 0) + by
+    return counts
+
+
+def _refuse(part: list[_Waiting], error: Exception) -> None:
+    for waiting in part:
+        if not waiting.done.done():
+            refusal = Rejected(
+                503,
+                "queue_unavailable",
+                f"the events could not be stored ({type(error).__name__}); post them again",
+                retry_after=5,
+            )
+            waiting.done.set_exception(refusal)

@@ -1,0 +1,176 @@
+"""A lane as its worker sees it: take it, read its head, record what became of the rows."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from destination.runtime.store import (
+    PREFIX,
+    DeadLetter,
+    Row,
+    Scripts,
+    decode_row,
+    encode_row,
+)
+
+RECENT = 1000
+"""Entries kept in the log of recent deliveries."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What one commit writes; see ``lua/commit.lua`` for what each operation does."""
+
+    taken: int = 0
+    job: str = ""
+    operations: list[Any] = field(default_factory=list)
+
+    def front(self, row: Row) -> None:
+        """Back to the head of the lane."""
+        self.operations += ["front", encode_row(row)]
+
+    def park(self, row: Row, wait: float, *, first: bool = False) -> None:
+        """Behind its person, who may go on after ``wait`` seconds."""
+        operation = ["park", row.person, _ms(wait), int(first), encode_row(row)]
+        self.operations += operation
+
+    def free(self, person: str) -> None:
+        """Nothing of this person is under way any more."""
+        self.operations += ["free", person]
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Into the dead letters."""
+        self.operations += ["dead", letter.id, encode_row(letter)]
+
+    def count(self, name: str, by: int) -> None:
+        """Add to a count of this mapping."""
+        if by:
+            self.operations += ["count", name, by]
+
+    def log(self, entry: bytes) -> None:
+        """Into the log of recent deliveries."""
+        self.operations += ["log", entry]
+
+    def sent(self, job: str, row: Row, key: bytes) -> None:
+        """Submitted to a job at Klaviyo, under ``key``."""
+        self.operations += ["sent", job, row.person, key + b"\n" + encode_row(row)]
+
+    def poll(self, job: str, wait: float) -> None:
+        """Ask for the job's end after ``wait`` seconds."""
+        self.operations += ["poll", job, _ms(wait)]
+
+    def hold(self, wait: float, reason: str) -> None:
+        """The lane waits ``wait`` seconds."""
+        self.operations += ["hold", max(1, _ms(wait)), reason]
+
+    def halt(self, wait: float, reason: str) -> None:
+        """The connection waits, and asks after ``wait`` seconds whether it may go on."""
+        self.operations += ["halt", _ms(wait), reason]
+
+
+class LeaseLost(Exception):
+    """Another worker has the lane by now; whatever was to be recorded is that worker's to redo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer to asking for a lane: ``state`` and, when taken, the jobs that are to be polled."""
+
+    state: str
+    jobs: tuple[str, ...] = ()
+    probe: bool = False
+
+
+class Lane:
+    """One lane, (connection, mapping), under a lease of ``lease`` seconds."""
+
+    def __init__(self, scripts: Scripts, connection: str, mapping: str, *, lease: float) -> None:
+        self._scripts = scripts
+        self._client = scripts.client
+        self._lease = _ms(lease)
+        self._own = f"{PREFIX}{connection}:"
+        self.connection = connection
+        self.mapping = mapping
+        self.token = secrets.token_hex(8)
+
+    @property
+    def member(self) -> str:
+        """The lane's name in the due set."""
+        return f"{self.connection}\t{self.mapping}"
+
+    def _run(self, script: str, *args: Any) -> Any:
+        head = [PREFIX, self.connection, self.mapping, self.token]
+        return self._scripts.run(script, [*head, *args])
+
+    def begin(self) -> Taken:
+        """Ask for the lease."""
+        answer = self._run("begin", self._lease)
+        state = answer[0].decode()
+        if state == "halted":
+            return Taken(state, probe=bool(answer[1]))
+        return Taken(state, tuple(job.decode() for job in answer[1:]))
+
+    def read(self, rows: int) -> list[Row]:
+        """The first ``rows`` rows, which stay where they are until they are committed."""
+        raw: list[Any] = self._client.lrange(f"{self._own}lane:{self.mapping}", 0, rows - 1)
+        return [decode_row(text) for text in raw]
+
+    def submitted(self, job: str) -> list[tuple[bytes, Row]]:
+        """The rows of a job with the keys they were submitted under."""
+        raw: list[Any] = self._client.lrange(f"{self._own}job:{self.mapping}:{job}", 0, -1)
+        rows = []
+        for text in raw:
+            key, _, row = text.partition(b"\n")
+            rows.append((key, decode_row(row)))
+        return rows
+
+    def parked(self, people: Iterable[str]) -> set[str]:
+        """Which of these people have rows that wait, so that later rows must wait behind them."""
+        key = f"{self._own}parked:{self.mapping}"
+        asked = list(people)
+        if not asked or not self._client.zcard(key):
+            return set()
+        scores: list[Any] = self._client.zmscore(key, asked)
+        return {person for person, score in zip(asked, scores, strict=True) if score is not None}
+
+    def commit(self, record: Record) -> None:
+        """Record in one step. Raises ``LeaseLost`` when the lane is no longer ours."""
+        head = [self._lease, record.taken, record.job, RECENT]
+        if not self._run("commit", *head, *record.operations):
+            raise LeaseLost(f"{self.connection}/{self.mapping}")
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Renew the lease in the background for as long as the block runs."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(self._lease / 3000):
+                try:
+                    if not self._run("renew", self._lease):
+                        return
+                except redis.RedisError:
+                    continue  # the commit will find out whether the lease outlived the trouble
+
+        thread = threading.Thread(target=renew, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def release(self) -> None:
+        """Give the lane back; it is due again when there is more to do."""
+        self._run("release")
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,119 @@
+"""RQ: the queue of wake-ups, the scheduler that fills it, the worker that empties it."""
+
+from __future__ import annotations
+
+import threading
+from types import FrameType
+from typing import Any
+
+import redis
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+
+from destination.runtime.logs import log
+from destination.runtime.store import PREFIX, Scripts, connect
+from destination.runtime.worker import Worker, install
+from destination.settings import Settings
+
+QUEUE = "destination"
+TICK = 0.05
+"""Seconds between two looks at the due lanes."""
+
+SWEEP = 5.0
+"""Seconds between two sweeps for lanes that nothing would wake."""
+
+AHEAD = 64
+"""Jobs that may wait in the queue; more would only be stale by the time they run."""
+
+SEND = "destination.runtime.worker.send"
+
+
+def queue(client: redis.Redis) -> Queue:
+    """The one queue. One per worker process: with two, RQ can lose a job for good."""
+    return Queue(QUEUE, connection=client, serializer=JSONSerializer)
+
+
+class Scheduler(threading.Thread):
+    """Turns due lanes into ``send`` jobs. Any number may run: handing out a lane is atomic."""
+
+    def __init__(self, redis_url: str, *, visibility: float) -> None:
+        super().__init__(name="scheduler", daemon=True)
+        self._url = redis_url
+        self._visibility = int(visibility * 1000)
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Until stopped, through any trouble with Redis."""
+        while not self._stopped.is_set():
+            client = connect(self._url)
+            try:
+                self._serve(client)
+            except redis.RedisError as error:
+                log.warning("scheduler_waits_for_redis", error=type(error).__name__)
+                self._stopped.wait(0.5)
+            finally:
+                client.close()
+
+    def _serve(self, client: redis.Redis) -> None:
+        scripts, jobs, ticks = Scripts(client), queue(client), 0
+        while not self._stopped.wait(TICK):
+            if ticks % int(SWEEP / TICK) == 0:
+                self._sweep(scripts)
+            ticks += 1
+            room = AHEAD - jobs.count
+            if room > 0:
+                for lane in scripts.run("dispatch", [PREFIX, room, self._visibility]):
+                    connection, _, mapping = lane.decode().partition("\t")
+                    jobs.enqueue(SEND, connection, mapping, result_ttl=0, failure_ttl=3600)
+
+    @staticmethod
+    def _sweep(scripts: Scripts) -> None:
+        found = scripts.run("sweep", [PREFIX])
+        if found:
+            log.warning("lanes_swept", lanes=found)
+
+
+class SendWorker(SimpleWorker):
+    """An RQ worker whose job in hand ends early when the process is asked to stop."""
+
+    worker: Worker
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Let the lane in hand finish its pass, then stop."""
+        self.worker.stopping.set()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's is untyped
+
+    def handle_job_failure(self, job: Any, *args: Any, **kwargs: Any) -> None:
+        """A failed wake-up is no failed delivery: say so and leave the lane to its due time."""
+        log.error("job_failed", job=job.func_name, args=list(job.args))
+        super().handle_job_failure(job, *args, **kwargs)
+
+
+def work(settings: Settings, redis_url: str) -> None:
+    """Run one worker process until it is told to stop."""
+    worker = Worker(settings, redis_url)
+    install(worker)
+    scheduler = Scheduler(redis_url, visibility=settings.lease + 5)
+    scheduler.start()
+    client = redis.Redis.from_url(redis_url)
+    try:
+        rq = SendWorker(
+            [queue(client)],
+            connection=client,
+            serializer=JSONSerializer,
+            default_worker_ttl=20,
+            maintenance_interval=5,
+            job_monitoring_interval=5,
+            log_job_description=False,
+        )
+        rq.worker = worker
+        rq.work(logging_level="WARNING")
+    finally:
+        scheduler.stop()
+        scheduler.join(2)
+        worker.close()
+        client.close()

@@ -1,0 +1,189 @@
+"""What one pass over a lane comes to: from outcomes to the record that is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Retry, Submitted
+from destination.event import encode
+from destination.pipeline import Route, backoff, exhausted
+from destination.runtime.connections import Exchange
+from destination.runtime.lanes import Record
+from destination.runtime.logs import log
+from destination.runtime.store import DeadLetter, Row, encode_row
+from destination.settings import Settings
+
+FIRST_POLL = 0.5
+"""Seconds after which a job at Klaviyo is asked for the first time."""
+
+PROBE = 60.0
+"""Seconds between two questions whether a halted connection may go on."""
+
+
+@dataclass(slots=True)
+class Settling:
+    """Turns outcomes into operations. ``chance`` gives a number in [0, 1) for jitter."""
+
+    connection: str
+    route: Route
+    settings: Settings
+    now: float
+    chance: Callable[[], float]
+    record: Record = field(default_factory=Record)
+    _counts: dict[str, int] = field(default_factory=dict)
+    _waiting: set[str] = field(default_factory=set)
+    _hold: float | None = None
+    _reason: str = ""
+
+    def settle(
+        self, rows: Sequence[Row], outcomes: Sequence[Outcome], exchanges: dict[int, list[Exchange]]
+    ) -> Record:
+        """The record for rows read from the head of the lane."""
+        # A request that fails while others are answered is about its row, not about Klaviyo.
+        alone = any(isinstance(o, Delivered | Submitted | Discard) for o in outcomes)
+        for number, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
+            seen = exchanges.get(number, [])
+            match outcome:
+                case Delivered() | Dropped() | Discard():
+                    self._end(row, outcome, seen)
+                case Submitted(job=job, key=key):
+                    self.record.sent(job, row, encode(key))
+                    self.record.poll(job, FIRST_POLL)
+                    self._waiting.add(row.person)
+                    self._tell(row, "submitted", "submitted", "", seen)
+                case Halt(code=code, message=message):
+                    self.record.front(row)
+                    self._halt(code, message)
+                case Retry():
+                    self._retry(row, outcome, seen, alone=alone)
+        return self._finished()
+
+    def settle_job(self, job: str, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> Record:
+        """The record for the rows of a job that has ended."""
+        self.record.job = job
+        again: set[str] = set()
+        for row, outcome in reversed(list(zip(rows, outcomes, strict=True))):
+            if isinstance(outcome, Delivered | Dropped | Discard):
+                self._end(row, outcome, [])
+                continue
+            tried = self._spent(row, outcome)
+            if tried is not None:
+                again.add(row.person)
+                self.record.park(tried, backoff(tried.attempts, self.chance()), first=True)
+        for person in {row.person for row in rows} - again:
+            self.record.free(person)
+        return self._finished()
+
+    def _finished(self) -> Record:
+        for name, by in self._counts.items():
+            self.record.count(name, by)
+        if self._hold is not None:
+            self.record.hold(self._hold, self._reason)
+        return self.record
+
+    def _count(self, name: str) -> None:
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    def _halt(self, code: str, message: str) -> None:
+        if self._reason != code:
+            self._reason = code
+            self.record.halt(PROBE, encode({"code": code, "message": message}).decode())
+            log.error("connection_halted", connection=self.connection, code=code, message=message)
+
+    def _end(self, row: Row, outcome: Delivered | Dropped | Discard, seen: list[Exchange]) -> None:
+        match outcome:
+            case Delivered(code=code, note=note):
+                self._count("delivered")
+                self._tell(row, "delivered", code, note, seen)
+            case Dropped(code=code, note=note):
+                self._count("dropped")
+                self._count(f"dropped:{code}")
+                self._tell(row, "dropped", code, note, seen)
+            case Discard(code=code, message=message):
+                self._count("dead")
+                self.record.bury(self._letter(row, outcome))
+                self._tell(row, "dead", code, message, seen)
+
+    def _letter(self, row: Row, end: Discard) -> DeadLetter:
+        mapping = self.route.mapping
+        return DeadLetter(
+            id=f"{row.id}:{mapping.name}",
+            mapping=mapping.name,
+            action=mapping.action,
+            version=mapping.version,
+            code=end.code,
+            message=end.message,
+            time=self.now,
+            row=msgspec.Raw(encode_row(row)),
+            field=end.field,
+            status=end.status,
+            attempts=row.attempts + 1,
+        )
+
+    def _retry(self, row: Row, outcome: Retry, seen: list[Exchange], *, alone: bool) -> None:
+        if not outcome.spends:
+            if row.person in self._waiting:
+                self.record.park(row, 0)
+            else:
+                self.record.front(row)
+            if outcome.whole:
+                self._wait(outcome.after or 0, outcome.code)
+            return
+        tried = self._spent(row, outcome, seen)
+        if tried is None:
+            return
+        wait = outcome.after
+        if wait is None:
+            wait = backoff(tried.attempts, self.chance())
+        if outcome.whole and not alone:
+            self.record.front(tried)
+            self._wait(wait, outcome.code)
+        else:
+            self._waiting.add(row.person)
+            self.record.park(tried, wait, first=True)
+        self._tell(row, "retry", outcome.code, outcome.message, seen)
+
+    def _spent(self, row: Row, outcome: Outcome, seen: list[Exchange] | None = None) -> Row | None:
+        """The row with one attempt more, or None when its budget is spent and it is dead."""
+        if isinstance(outcome, Retry) and not outcome.spends:
+            return row
+        tried = msgspec.structs.replace(row, attempts=row.attempts + 1, since=row.since or self.now)
+        most, hours = self.settings.retry_attempts, self.settings.retry_hours
+        if not exhausted(tried.attempts, tried.since, self.now, most=most, hours=hours):
+            return tried
+        message = outcome.message if isinstance(outcome, Retry) else str(outcome)
+        code = outcome.code if isinstance(outcome, Retry) else "unknown"
+        end = Discard("exhausted", f"{tried.attempts} attempts, the last: {code} {message}")
+        self._end(row, end, seen or [])
+        return None
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        # Jitter is only added: nobody asks before Retry-After is over, nor all in one instant.
+        jittered = seconds + self.chance() * min(1.0, seconds * 0.1)
+        if self._hold is None or jittered > self._hold:
+            self._hold, self._reason = jittered, reason
+
+    def _tell(self, row: Row, outcome: str, code: str, note: str, seen: list[Exchange]) -> None:
+        mapping = self.route.mapping
+        said = {
+            "connection": self.connection,
+            "mapping": mapping.name,
+            "version": mapping.version,
+            "action": mapping.action,
+            "id": row.id,
+            "source": row.source,
+            "outcome": outcome,
+            "code": code,
+            "attempt": row.attempts + 1,
+            "requests": [[each.method, each.path, each.status] for each in seen[-5:]],
+        }
+        log.info("delivery", **said, seconds=round(sum(each.seconds for each in seen), 3))
+        self.record.log(encode({**said, "note": note[:200], "time": self.now}))
+
+
+def retry_of(error: Exception) -> Retry:
+    """What a fault of our own means for a row: tried again, and dead at the end of its budget."""
+    return Retry("internal_error", f"{type(error).__name__}: {error}"[:200])

@@ -1,0 +1,166 @@
+"""Every Redis key and script: what stands where, and how to run the scripts.
+
+Keys (``destination:`` is the prefix; C a connection, M a mapping, P a person, J a job):
+
+======================================  ======  =================================================
+key                                     type    meaning
+======================================  ======  =================================================
+``destination:due``                     zset    lane (``C<TAB>M``) -> ms at which it wants a worker
+``destination:lanes``                   set     every lane that was ever used
+``destination:sources``                 hash    ``source|field`` -> count
+``destination:C:seen:W:B``              hash    dedupe ids of window W, bucket B (a field each)
+``destination:C:lane:M``                list    rows to deliver, first accepted first
+``destination:C:lease:M``               string  token of the worker that has the lane, with a TTL
+``destination:C:hold:M``                string  reason for which the lane waits, with a TTL
+``destination:C:parked:M``              zset    person -> ms at which their rows may go on (inf: when
+                                                their job at Klaviyo has ended)
+``destination:C:chain:M:P``             list    rows of a parked person, in order
+``destination:C:jobs:M``                zset    job at Klaviyo -> ms of the next poll
+``destination:C:job:M:J``               list    rows submitted with a job
+``destination:C:counts``                hash    ``M|field`` -> count
+``destination:C:dead``                  hash    id -> dead letter
+``destination:C:dead:order``            zset    id -> ms at which it died
+``destination:C:recent``                list    the last deliveries, newest first, no personal data
+``destination:C:halt``                  hash    the connection is paused: reason, since, probe_at
+``destination:A:calls:O``               zset    rate limit of operation O of account A (a key's hash)
+``destination:A:pause:O``               string  operation O waits (Retry-After), with a TTL
+``destination:A:known:K``               string  what ``once`` remembers, with a TTL
+======================================  ======  =================================================
+
+A row (``Row``) is JSON. Hash buckets of up to 128 short fields are one small block of memory in
+Redis: about 22 bytes per dedupe id, where a key of its own takes 100 and more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+PREFIX = "destination:"
+SEEN_BUCKETS = 4096
+
+_WHEN_FULL = frozenset(
+    ("begin", "commit", "release", "renew", "dispatch", "replay", "acquire", "answered")
+)
+"""Scripts that drain: they must run when Redis has no memory left, or it would stay full."""
+
+
+class Row(msgspec.Struct, omit_defaults=True):
+    """A delivery that waits: the event and what has been tried.
+
+    ``since`` is the unix time of the first failed attempt, 0 before any; ``attempts`` counts those
+    that spend the retry budget.
+    """
+
+    event: msgspec.Raw
+    id: str
+    source: str
+    person: str
+    attempts: int = 0
+    since: float = 0.0
+    replayed: int = 0
+
+
+class DeadLetter(msgspec.Struct, omit_defaults=True):
+    """A delivery that ended without being delivered, with all that is needed to understand it."""
+
+    id: str
+    mapping: str
+    action: str
+    version: str
+    code: str
+    message: str
+    time: float
+    row: msgspec.Raw
+    field: str = ""
+    status: int | None = None
+    attempts: int = 0
+
+
+_rows = msgspec.json.Decoder(Row)
+_letters = msgspec.json.Decoder(DeadLetter)
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_row(row: Row | DeadLetter) -> bytes:
+    """The JSON that stands in Redis."""
+    return _encode(row)
+
+
+def decode_row(text: bytes | msgspec.Raw) -> Row:
+    """Read a row of a lane. Raises ``msgspec.DecodeError``."""
+    return _rows.decode(text)
+
+
+def decode_letter(text: bytes) -> DeadLetter:
+    """Read a dead letter. Raises ``msgspec.DecodeError``."""
+    return _letters.decode(text)
+
+
+def dedupe_place(source: str, message_id: str) -> tuple[str, bytes]:
+    """Bucket and 16-byte id under which an event of a source is remembered."""
+    digest = hashlib.blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
+    return str(int.from_bytes(digest[:4], "big") % SEEN_BUCKETS), digest
+
+
+def account_of(key: str) -> str:
+    """Name of a Klaviyo account in keys: a hash, since accounts are told apart by their secret."""
+    return hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+@cache
+def script_text(name: str, major: int) -> str:
+    """The Lua of ``lua/NAME.lua``, allowed to run on a full Redis where that can be said (>= 7)."""
+    text = resources.files("destination.runtime").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    if name in _WHEN_FULL and major >= 7:
+        return "#!lua flags=allow-oom\n" + text
+    return text
+
+
+class Scripts:
+    """The scripts, ready to run on one synchronous client."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        major = int(str(client.info("server")["redis_version"]).split(".")[0])
+        self._scripts = {
+            name: client.register_script(script_text(name, major))
+            for name in (
+                "begin",
+                "commit",
+                "release",
+                "renew",
+                "dispatch",
+                "sweep",
+                "counts",
+                "replay",
+                "acquire",
+                "answered",
+            )
+        }
+
+    def run(self, name: str, args: list[Any], keys: list[str] | None = None) -> Any:
+        """Run ``lua/NAME.lua``."""
+        return self._scripts[name](keys=keys or [], args=args)
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for workers and commands.
+
+    It repeats nothing by itself: a write whose answer was lost may have been applied, and to
+    apply a trim twice would lose rows (redis-py's default is to repeat up to ten times).
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=10,
+        socket_connect_timeout=5,
+        health_check_interval=15,
+        retry=Retry(NoBackoff(), 0),
+    )

@@ -1,0 +1,102 @@
+"""Watches Redis, so that the server refuses early and honestly."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio
+import redis.exceptions
+
+from destination.errors import Rejected
+from destination.runtime.logs import log
+from destination.settings import Settings
+
+EVERY = 0.5
+"""Seconds between two looks."""
+
+RETRY_AFTER = 5
+"""Seconds after which a refused caller should come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why nothing is accepted."""
+
+    code: str
+    message: str
+
+
+def trouble_in(info: dict[str, Any], settings: Settings) -> Trouble | None:
+    """What in Redis' ``INFO`` forbids to accept events; None when all is well."""
+    if info.get("loading"):
+        return Trouble("queue_unavailable", "Redis is still loading its data")
+    if info.get("role") == "slave":
+        return Trouble("queue_unavailable", "Redis is a read-only replica")
+    if not info.get("aof_enabled") and not settings.accept_volatile:
+        return Trouble(
+            "queue_volatile",
+            "Redis runs without AOF, so that accepted events would be lost with it;"
+            " set `appendonly yes` there, or DESTINATION_ACCEPT_VOLATILE=1 here",
+        )
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and not settings.accept_volatile:
+        return Trouble(
+            "queue_volatile",
+            f"Redis may evict waiting events (maxmemory-policy {policy}); set it to noeviction",
+        )
+    if info.get("aof_last_write_status", "ok") != "ok":
+        return Trouble("queue_unavailable", "Redis cannot write its AOF; look at its disk")
+    most, used = info.get("maxmemory", 0), info.get("used_memory", 0)
+    if most and used > most * settings.memory_watermark:
+        share = settings.memory_watermark
+        return Trouble(
+            "queue_full", f"Redis is filled above {share:.0%}; deliveries go on and make room"
+        )
+    return None
+
+
+class Watch:
+    """The state of Redis, at most about a second old."""
+
+    def __init__(self, client: redis.asyncio.Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self.trouble: Trouble | None = Trouble("starting", "the server is starting")
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look once, then in the background."""
+        await self._look()
+        self._task = asyncio.create_task(self._serve())
+
+    def stop(self) -> None:
+        """Stop looking; from now on everything is refused."""
+        self.trouble = Trouble("stopping", "the server is stopping")
+        if self._task:
+            self._task.cancel()
+
+    def check(self) -> None:
+        """Raise ``Rejected`` 503 when events would be refused or lost."""
+        if self.trouble:
+            trouble = self.trouble
+            raise Rejected(503, trouble.code, trouble.message, retry_after=RETRY_AFTER)
+
+    async def _serve(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            await self._look()
+
+    async def _look(self) -> None:
+        try:
+            info = await self._client.info("everything")
+            trouble = trouble_in(info, self._settings)
+        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+            trouble = Trouble("queue_unavailable", f"Redis does not answer: {type(error).__name__}")
+        if (trouble and trouble.code) != (self.trouble and self.trouble.code):
+            if trouble:
+                log.error("not_accepting", code=trouble.code, message=trouble.message)
+            else:
+                log.info("accepting")
+        self.trouble = trouble
