@@ -102,8 +102,8 @@ def _parents() -> Iterator[tuple[int, int]]:
     if Path("/proc/self/stat").exists():
         for entry in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # it ended in the meantime
-                # "pid (name, which may hold anything) state ppid ..."
-                yield int(entry.parent.name), int(entry.read_text().rpartition(")")[2].split()[1])
+                after_name = entry.read_text().rpartition(")")[2]  # a name may hold anything
+                yield int(entry.parent.name), int(after_name.split()[1])
         return
     listing = subprocess.run(["/bin/ps", "-Ao", "pid=,ppid="], capture_output=True, check=True)
     for line in listing.stdout.splitlines():
