@@ -186,17 +186,20 @@ def test_a_second_ctrl_c_hurries(
     tmp_path: Path, outer: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
     """Whoever asks twice does not wait for the grace of a stubborn child."""
-    argv = python(STUBBORN + SAY + REST, tmp_path / "pid")
-    supervisor = outer(f"[Child('worker', {argv!r}, grace=60)]")
-    worker = written(tmp_path / "pid")
+    program = (
+        "import pathlib, signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: pathlib.Path(sys.argv[2]).touch())\n"
+        f"{SAY}\n"
+        "while True: signal.pause()"
+    )
+    pid, termed = tmp_path / "pid", tmp_path / "termed"
+    supervisor = outer(f"[Child('worker', {python(program, pid, termed)!r}, grace=60)]")
+    worker = written(pid)
     asked = time.monotonic()
-
-    def ask_again() -> bool:
-        supervisor.send_signal(signal.SIGINT)
-        return supervisor.poll() is not None
-
-    until(ask_again)
-    assert supervisor.returncode == 0
+    supervisor.send_signal(signal.SIGINT)
+    until(termed.exists)
+    supervisor.send_signal(signal.SIGINT)
+    assert supervisor.wait(10) == 0
     assert time.monotonic() - asked < 4
     assert not alive(worker)
 
