@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry
+from destination.errors import NoRoom, Unanswered
 from destination.sending import Response
 
 MESSAGE = 500
@@ -29,6 +30,10 @@ LONGEST_WAIT = 86_400.0
 LONG_WAIT = 600.0
 """A longer wait than this comes from a daily limit."""
 
+UNPROCESSABLE = (400, 413, 422)
+"""The statuses that refuse the data of a request."""
+
+_ROW = re.compile(r"/data/(\d{1,6})(?:/|$)", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
@@ -84,12 +89,13 @@ def retry_after(response: Response, now: float) -> float | None:
     return None if seconds is None else min(max(seconds, 0.0), LONGEST_WAIT)
 
 
-def message_of(response: Response) -> str:
-    """What an answer said, for a person: status, code and detail of each error, bounded."""
-    said = [
-        " ".join(filter(None, (each.code, each.detail or each.title)))
-        for each in errors_of(response)
-    ]
+def message_of(response: Response, errors: Sequence[ApiError] | None = None) -> str:
+    """What an answer said, for a person: status, code and detail of each error, bounded.
+
+    ``errors`` are those of its errors that matter, all when it is None.
+    """
+    listed = errors_of(response) if errors is None else errors
+    said = [" ".join(filter(None, (each.code, each.detail or each.title))) for each in listed]
     text = f"Klaviyo answered {response.status}"
     return (f"{text}: {'; '.join(said)}" if any(said) else text)[:MESSAGE]
 
@@ -102,10 +108,28 @@ def field_of(pointer: str) -> str:
     return ".".join(part for part in inside.split("/") if part)[:MESSAGE]
 
 
-def discard(response: Response, code: str) -> Discard:
-    """A dead letter for ``code`` with what Klaviyo said and the field it pointed at."""
-    fields = [field_of(each.pointer) for each in errors_of(response) if each.pointer]
-    return Discard(code, message_of(response), next(filter(None, fields), ""), response.status)
+def discard(response: Response, code: str, row: int | None = None) -> Discard:
+    """A dead letter for ``code`` with what Klaviyo said and the field it pointed at.
+
+    With ``row`` only the errors that point at that row of a bulk request count, if there are any.
+    """
+    listed = errors_of(response)
+    if row is not None:
+        listed = [each for each in listed if row_of(each.pointer) == row] or listed
+    fields = [field_of(each.pointer) for each in listed]
+    return Discard(
+        code, message_of(response, listed), next(filter(None, fields), ""), response.status
+    )
+
+
+def row_of(pointer: str) -> int | None:
+    """The row of a bulk request that an error pointer names, from 0.
+
+    ``/data/attributes/profiles/data/3/attributes/email`` and ``/data/3/id`` name row 3; the list
+    in ``/data/relationships/lists/data/0`` is no row.
+    """
+    match = None if "/relationships/" in pointer else _ROW.search(pointer)
+    return int(match[1]) if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +143,11 @@ class Rule:
 
 def _status(*statuses: int) -> Callable[[Response], bool]:
     return lambda response: response.status in statuses
+
+
+def succeeded(response: Response) -> bool:
+    """Whether Klaviyo took the request."""
+    return 200 <= response.status < 300
 
 
 def _between(low: int, high: int) -> Callable[[Response], bool]:
@@ -163,7 +192,7 @@ def _transient(code: str, *, whole: bool) -> Callable[[Response, float], Outcome
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("success", _between(200, 300), _delivered),
+    Rule("success", succeeded, _delivered),
     Rule("throttled", _status(408, 425, 429), _throttled),
     Rule("redirect", _between(300, 400), _halt("redirected")),
     Rule("bad key", _status(401), _halt("key_refused")),
@@ -185,6 +214,23 @@ def verdict(response: Response, now: float) -> Outcome:
     """What an answer means for whoever it was the answer to; ``now`` in unix seconds."""
     rule = next(each for each in RULES if each.when(response))
     return rule.outcome(response, now)
+
+
+def noted(outcome: Outcome, earlier: Outcome) -> Outcome:
+    """``outcome`` with the note of an earlier request of the same delivery."""
+    if isinstance(outcome, Delivered) and isinstance(earlier, Delivered) and not outcome.note:
+        return replace(outcome, note=earlier.note)
+    return outcome
+
+
+def unanswered(error: Unanswered) -> Retry:
+    """The wait after a request without answer, which may have been applied."""
+    return Retry("unanswered", str(error)[:MESSAGE], whole=True)
+
+
+def no_room(error: NoRoom) -> Retry:
+    """The wait until the account's own limit has room; nothing was sent."""
+    return Retry("no_room", str(error)[:MESSAGE], after=error.after, spends=False, whole=True)
 
 
 UNREADABLE = Retry("unreadable_answer", "Klaviyo answered with success but without a readable id")

@@ -1,0 +1,155 @@
+"""``trackEvent``: records an event of a profile, once however often it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from destination.action import Action, Batch, Payload
+from destination.delivery import Outcome
+from destination.fields import Field
+from destination.klaviyo import requests
+from destination.klaviyo.batch import send_rows
+from destination.klaviyo.identifiers import EVENT
+from destination.klaviyo.limits import BULK
+from destination.klaviyo.model import (
+    digest,
+    event,
+    event_problem,
+    event_profile,
+    person,
+    short_id,
+)
+from destination.klaviyo.payloads import (
+    COUNTRY,
+    EMAIL,
+    EXTERNAL_ID,
+    PHONE,
+    PROPERTY_OPERATIONS,
+    with_identifiers,
+    with_time,
+    without,
+)
+from destination.klaviyo.revision import shape
+from destination.klaviyo.verdict import verdict
+from destination.sending import Account
+
+LIMIT = BULK["bulk_create_events"]
+
+WHO = EVENT | {"_kx"}
+"""What identifies the profile of an event: also the token that Klaviyo puts on its links."""
+
+PROFILE_FIELD = Field(
+    "profile",
+    "object",
+    required=True,
+    additional=True,
+    description="Who the event is about, and attributes of the profile to set.",
+    properties=(
+        EMAIL,
+        PHONE,
+        COUNTRY,
+        EXTERNAL_ID,
+        Field("anonymous_id", description="The browser's or device's id of the person."),
+        *PROPERTY_OPERATIONS,
+    ),
+)
+PROPERTIES_FIELD = Field(
+    "properties", "object", required=True, description="Properties of the event."
+)
+EVENT_FIELDS = (
+    Field(
+        "time", "datetime", description="When it happened; without it, when Klaviyo hears of it."
+    ),
+    Field("value", "number", description="A monetary value of the event."),
+    Field("value_currency", description="ISO 4217 code of the value's currency, such as USD."),
+    Field("unique_id", description="Id by which Klaviyo tells a repeated event."),
+    Field("backfill", "boolean", description="Record the event without triggering flows."),
+)
+
+
+def prepare(payload: Payload, now: float) -> Payload:
+    """The payload with its profile and time checked and an id. Raises ``Ended``."""
+    return identified(prepare_event(payload, now))
+
+
+def prepare_event(payload: Payload, now: float) -> Payload:
+    """The payload with its profile and time checked. Raises ``Ended``."""
+    profile = with_identifiers(payload["profile"], WHO)
+    return with_time({**payload, "profile": profile}, "time", now)
+
+
+def identified(payload: Payload) -> Payload:
+    """The payload with a ``unique_id`` that Klaviyo takes.
+
+    An event with a time and without an id gets one from its content: Klaviyo's own default, the
+    second it happened in, would keep one of two events of the same second. Without a time there is
+    nothing that tells a repeated event from an equal one, so Klaviyo's default stays.
+    """
+    given = payload.get("unique_id")
+    if given:
+        return {**payload, "unique_id": short_id(given)}
+    if "time" in payload:
+        return {**payload, "unique_id": digest(payload)}
+    return without(payload, ["unique_id"])
+
+
+def perform(payload: Payload, account: Account) -> Outcome:
+    """Record one event through Create Event."""
+    now = shape(account.revision)
+    problem = event_problem(payload, now, account.now)
+    if problem:
+        return problem
+    request = requests.create_event(event(payload, now), event_profile(payload["profile"], now))
+    return verdict(account.send(request), account.now)
+
+
+def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
+    """Record events through one bulk job, each wrapped with its profile.
+
+    Klaviyo refuses a request in which a (profile, metric, unique_id) occurs twice, so equal ones
+    are sent once and share their outcome.
+    """
+    now = shape(account.revision)
+    problems = [event_problem(payload, now, account.now) for payload in payloads]
+    first: dict[str, int] = {}
+    for index, payload in enumerate(payloads):
+        if problems[index] is None:
+            first.setdefault(_key(payload, index), index)
+    chosen = list(first.values())
+    sent = send_rows(
+        [payloads[index] for index in chosen],
+        lambda some: requests.bulk_create_events(
+            [(event_profile(each["profile"], None), [event(each, now)]) for each in some]
+        ),
+        account,
+        LIMIT,
+    )
+    outcomes = dict(zip(chosen, sent, strict=True))
+    return [
+        problems[index] or outcomes[first[_key(payload, index)]]
+        for index, payload in enumerate(payloads)
+    ]
+
+
+def _key(payload: Payload, index: int) -> str:
+    unique = payload.get("unique_id")
+    if not unique:
+        return str(index)
+    return digest([person(payload["profile"]), payload["metric_name"], unique])
+
+
+ACTION = Action(
+    name="trackEvent",
+    title="Track Event",
+    description="Record an event of a profile, which is made if there is none.",
+    trigger='type = "track"',
+    fields=(
+        PROFILE_FIELD,
+        Field("metric_name", required=True, description="Name of the event's metric."),
+        PROPERTIES_FIELD,
+        *EVENT_FIELDS,
+    ),
+    prepare=prepare,
+    perform=perform,
+    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch),
+)

@@ -1,0 +1,65 @@
+"""``upsertProfile``: creates a profile or updates the one that has its identifiers."""
+
+from __future__ import annotations
+
+from destination.action import Action, Payload
+from destination.delivery import Outcome
+from destination.fields import Field
+from destination.klaviyo import requests
+from destination.klaviyo.identifiers import PROFILE
+from destination.klaviyo.imports import BATCH
+from destination.klaviyo.lists import about_list, list_id
+from destination.klaviyo.payloads import (
+    COUNTRY,
+    EMAIL,
+    EXTERNAL_ID,
+    LIST_ID,
+    LIST_NAME,
+    NAMES_AND_PLACES,
+    PHONE,
+    PROPERTIES,
+    PROPERTY_OPERATIONS,
+    with_identifiers,
+)
+from destination.klaviyo.profiles import save_profile
+from destination.klaviyo.verdict import noted, verdict
+from destination.sending import Account
+
+
+def prepare(payload: Payload, _now: float) -> Payload:
+    """The payload with its identifiers checked. Raises ``Ended``."""
+    return with_identifiers(payload, PROFILE)
+
+
+def perform(payload: Payload, account: Account) -> Outcome:
+    """Save the profile, then make it a member of the list, if one is given. Raises ``Ended``."""
+    saved = save_profile(payload, account)
+    outcome = saved.outcome(account)
+    target = list_id(payload, account)
+    if not target:
+        return outcome
+    response = account.send(requests.add_profiles_to_list(target, [saved.id()]))
+    return noted(about_list(verdict(response, account.now)), outcome)
+
+
+ACTION = Action(
+    name="upsertProfile",
+    title="Upsert Profile",
+    description="Create a profile or update the one that has its identifiers.",
+    trigger='type = "identify"',
+    fields=(
+        EMAIL,
+        PHONE,
+        COUNTRY,
+        EXTERNAL_ID,
+        *NAMES_AND_PLACES,
+        PROPERTIES,
+        *PROPERTY_OPERATIONS,
+        LIST_ID,
+        Field("override_list_id", description="Id of a list that goes before list_id."),
+        LIST_NAME,
+    ),
+    prepare=prepare,
+    perform=perform,
+    batch=BATCH,
+)

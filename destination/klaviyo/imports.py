@@ -1,0 +1,243 @@
+"""Bulk profile imports: one job for many rows, and what became of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from destination.action import Batch, Payload
+from destination.delivery import Delivered, Discard, Outcome, Retry, Submitted
+from destination.errors import Ended
+from destination.klaviyo import requests
+from destination.klaviyo.answers import attributes_of, id_of, pages
+from destination.klaviyo.batch import send_rows
+from destination.klaviyo.limits import BULK
+from destination.klaviyo.lists import about_list, list_id, list_key
+from destination.klaviyo.model import (
+    OPERATIONS,
+    Json,
+    attributes,
+    clears,
+    digest,
+    profile,
+    profile_problem,
+)
+from destination.klaviyo.people import Who, who
+from destination.klaviyo.verdict import MESSAGE, field_of, row_of, succeeded, verdict
+from destination.sending import Account, Response
+
+LIMIT = BULK["bulk_import_profiles"]
+
+STUCK = 3_600.0
+"""Seconds after which an unfinished job is given up and its rows are imported again."""
+
+SHORTEST_POLL, LONGEST_POLL = 2.0, 60.0
+
+SAME_PERSON = Retry(
+    "same_person_in_batch",
+    "an earlier row of the batch shares an identifier with this one; it goes in the next request",
+    after=0.0,
+    spends=False,
+)
+
+
+@dataclass(slots=True)
+class Unit:
+    """One profile of a job and the rows that it stands for."""
+
+    attributes: Json
+    rows: list[int] = field(default_factory=list)
+
+
+def group(payload: Payload) -> Hashable:
+    """Rows of one job go to the same list."""
+    return list_key(payload)
+
+
+def fits(payload: Payload) -> bool:
+    """Whether an import can express the row: it clears nothing and operates on no property."""
+    return not clears(payload) and not any(payload.get(name) for name in OPERATIONS)
+
+
+def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
+    """The profiles to import, and the rows that must wait for the next request.
+
+    Klaviyo states no order among the rows of a job, so a person is in it once. Rows with equal
+    identifiers become one profile: later values win, ``properties`` and ``location`` are merged
+    by key. A row that shares only some identifiers waits, as does every row after it that shares
+    one with it.
+    """
+    units: dict[frozenset[Who], Unit] = {}
+    owner: dict[Who, frozenset[Who]] = {}
+    waiting: list[int] = []
+    for index, payload in enumerate(payloads):
+        names = who(payload)
+        if any(owner.get(name, names) != names for name in names):
+            waiting.append(index)
+            owner.update((name, frozenset()) for name in names)
+            continue
+        owner.update((name, names) for name in names)
+        unit = units.setdefault(names, Unit({}))
+        unit.attributes = _merged(unit.attributes, attributes(payload))
+        unit.rows.append(index)
+    return list(units.values()), waiting
+
+
+def _merged(earlier: Json, later: Json) -> Json:
+    merged = {**earlier, **later}
+    for name in ("properties", "location"):
+        if isinstance(earlier.get(name), dict) and isinstance(later.get(name), dict):
+            merged[name] = {**earlier[name], **later[name]}
+    return merged
+
+
+def import_profiles(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
+    """Import rows of one ``group`` as one job (or more, by size); an outcome per row, in order."""
+    units, waiting = coalesce(payloads)
+    outcomes: dict[int, Outcome] = dict.fromkeys(waiting, SAME_PERSON)
+    sendable = [unit for unit in units if not _refuse(unit, outcomes)]
+    try:
+        target = list_id(payloads[0], account) if sendable else ""
+        sent = send_rows(
+            sendable,
+            lambda some: requests.bulk_import_profiles(
+                [profile(unit.attributes) for unit in some], target
+            ),
+            account,
+            LIMIT,
+            lambda response, some: _submitted(response, some, account),
+        )
+    except Ended as ended:
+        sent = [ended.outcome] * len(sendable)
+    for unit, outcome in zip(sendable, sent, strict=True):
+        outcomes.update(dict.fromkeys(unit.rows, about_list(outcome)))
+    return [outcomes[index] for index in range(len(payloads))]
+
+
+def _refuse(unit: Unit, outcomes: dict[int, Outcome]) -> bool:
+    problem = profile_problem(unit.attributes)
+    if problem:
+        outcomes.update(dict.fromkeys(unit.rows, problem))
+    return problem is not None
+
+
+def _submitted(response: Response, units: Sequence[Unit], account: Account) -> list[Outcome]:
+    job = id_of(response)
+    return [
+        Submitted(
+            job, {"row": row, "person": _fingerprint(unit.attributes), "at": int(account.now)}
+        )
+        for row, unit in enumerate(units)
+    ]
+
+
+def _fingerprint(found: Json) -> str:
+    """Tells people apart without storing who they are."""
+    return digest(sorted(who(found)))[:16]
+
+
+def poll(job: str, keys: Sequence[Any], account: Account) -> list[Outcome] | Retry:
+    """The ends of a job's rows, given their keys; ``Retry`` while it is unfinished.
+
+    A job that is lost, cancelled or stuck for an hour, and an error that belongs to no known row,
+    make rows go again: importing twice changes nothing. A refused key makes them wait.
+    """
+    response = account.send(requests.get_bulk_import_profiles_job(job))
+    if response.status == 404:
+        return [Retry("import_lost", f"Klaviyo no longer knows import job {job[:80]}")] * len(keys)
+    if not succeeded(response):
+        return _for_all(verdict(response, account.now), keys)
+    job_now = _job(response)
+    status = str(job_now.get("status") or "").lower()
+    if status == "cancelled":
+        return [Retry("import_cancelled", f"import job {job[:80]} was cancelled")] * len(keys)
+    if status == "complete":
+        return _results(job, job_now, keys, account)
+    return _unfinished(job, status, keys, account)
+
+
+def _job(response: Response) -> Json:
+    body = response.json()
+    data = body.get("data") if isinstance(body, dict) else None
+    return attributes_of(data) if isinstance(data, dict) else {}
+
+
+def _for_all(outcome: Outcome, keys: Sequence[Any]) -> list[Outcome] | Retry:
+    return outcome if isinstance(outcome, Retry) else [outcome] * len(keys)
+
+
+def _unfinished(
+    job: str, status: str, keys: Sequence[Any], account: Account
+) -> list[Outcome] | Retry:
+    age = account.now - min((float(key["at"]) for key in keys), default=account.now)
+    if age > STUCK:
+        seen = f"import job {job[:80]} is {status[:40] or 'without status'} after {age:.0f} s"
+        return [Retry("import_stuck", seen)] * len(keys)
+    wait = min(max(age / 2, SHORTEST_POLL), LONGEST_POLL)
+    return Retry("import_running", f"import job is {status[:40]}", after=wait, spends=False)
+
+
+def _results(job: str, done: Json, keys: Sequence[Any], account: Account) -> list[Outcome] | Retry:
+    try:
+        errors = list(
+            pages(
+                lambda cursor: requests.get_errors_for_bulk_import_profiles_job(job, cursor),
+                account,
+            )
+        )
+    except Ended as ended:
+        return _for_all(ended.outcome, keys)
+    rows = {int(key["row"]) for key in keys}
+    people = {str(key["person"]): int(key["row"]) for key in keys}
+    failed: dict[int, Discard] = {}
+    unknown = 0
+    for error in errors:
+        row = _row(attributes_of(error), rows, people)
+        if row is None:
+            unknown += 1
+        else:
+            failed.setdefault(row, _rejected(attributes_of(error)))
+    count = done.get("failed_count")
+    if unknown or (isinstance(count, int) and count > len(failed)):
+        others: Outcome = Retry(
+            "import_result_unknown",
+            f"import job {job[:80]} reports errors of rows it does not name",
+        )
+    else:
+        others = Delivered()
+    return [failed.get(int(key["row"]), others) for key in keys]
+
+
+def _row(error: Json, rows: Iterable[int], people: dict[str, int]) -> int | None:
+    """The row that an import error is about: by who was in it, else by its place in the request."""
+    payload = error.get("original_payload")
+    if isinstance(payload, dict):
+        inner = payload.get("attributes")
+        found = inner if isinstance(inner, dict) else payload
+        by_person = people.get(_fingerprint(found))
+        if who(found):
+            return by_person
+    source = error.get("source")
+    place = row_of(str(source.get("pointer") or "")) if isinstance(source, dict) else None
+    return place if place in set(rows) else None
+
+
+def _rejected(error: Json) -> Discard:
+    source = error.get("source")
+    pointer = str(source.get("pointer") or "") if isinstance(source, dict) else ""
+    said = " ".join(str(error.get(name) or "") for name in ("code", "detail")).strip()
+    text = f"Klaviyo's import refused the row: {said or error.get('title') or 'no reason given'}"
+    return Discard("import_rejected", text[:MESSAGE], field_of(pointer))
+
+
+BATCH = Batch(
+    rows=LIMIT.rows,
+    bytes=LIMIT.bytes,
+    row_bytes=LIMIT.row_bytes,
+    perform=import_profiles,
+    group=group,
+    fits=fits,
+    poll=poll,
+)
+"""How ``upsertProfile`` and ``addProfileToList`` send many rows."""

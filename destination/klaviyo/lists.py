@@ -1,0 +1,77 @@
+"""Klaviyo's lists: which one a payload means, found or made by name, and all there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from destination.delivery import Discard, Outcome
+from destination.errors import Ended
+from destination.klaviyo import requests
+from destination.klaviyo.answers import ask, attributes_of, id_of, pages
+from destination.sending import Account
+
+
+def list_key(payload: Mapping[str, Any]) -> tuple[str, str]:
+    """The list that a payload means, as (id, name); both empty for none.
+
+    ``override_list_id`` goes before ``list_id``, and an id before ``list_name``.
+    """
+    id_ = payload.get("override_list_id") or payload.get("list_id") or ""
+    return (str(id_), "") if id_ else ("", str(payload.get("list_name") or ""))
+
+
+def list_id(payload: Mapping[str, Any], account: Account, *, create: bool = True) -> str:
+    """The id of the payload's list, empty for none; a list known by name is found or made.
+
+    With ``create`` false an unknown name gives the empty id. Raises ``Ended``.
+    """
+    id_, name = list_key(payload)
+    if id_ or not name:
+        return id_
+    if create:
+        return account.once(f"list:{name}", lambda: find_or_create_list(name, account))
+    return find_list(name, account)
+
+
+def find_list(name: str, account: Account) -> str:
+    """The id of the oldest list with exactly that name, empty when there is none. Raises ``Ended``."""
+    found = [
+        (str(attributes_of(each).get("created") or ""), each["id"])
+        for each in pages(
+            lambda cursor: requests.get_lists(requests.equals("name", name), cursor), account
+        )
+        if attributes_of(each).get("name") == name
+    ]
+    return str(min(found)[1]) if found else ""
+
+
+def find_or_create_list(name: str, account: Account) -> str:
+    """The id of the list with that name, made if there is none yet. Raises ``Ended``."""
+    return find_list(name, account) or id_of(ask(requests.create_list(name), account))
+
+
+def get_list(id_: str, account: Account) -> tuple[str, str]:
+    """Id and name of the list with that id. Raises ``Ended``: ``list_not_found`` if there is none."""
+    try:
+        response = ask(requests.get_list(id_), account)
+    except Ended as ended:
+        raise Ended(about_list(ended.outcome)) from None
+    found = response.json()["data"] if id_of(response) else {}
+    return id_of(response), str(attributes_of(found).get("name") or "")
+
+
+def all_lists(account: Account) -> list[tuple[str, str]]:
+    """Id and name of every list of the account, from all pages. Raises ``Ended``."""
+    return [
+        (each["id"], str(attributes_of(each).get("name") or ""))
+        for each in pages(lambda cursor: requests.get_lists(cursor=cursor), account)
+    ]
+
+
+def about_list(outcome: Outcome) -> Outcome:
+    """The outcome of a request to a list, whose "not found" means the list."""
+    if isinstance(outcome, Discard) and outcome.code == "not_found":
+        return replace(outcome, code="list_not_found", field="list_id")
+    return outcome

@@ -1,0 +1,103 @@
+"""Finding profiles by their identifiers, a hundred at a time and to the last page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from destination.delivery import Delivered, Discard, Outcome
+from destination.errors import Ended
+from destination.klaviyo.answers import attributes_of, pages
+from destination.klaviyo.batch import send_rows
+from destination.klaviyo.limits import BODY_BYTES, LOOKUP, Bulk
+from destination.klaviyo.model import IDENTIFIERS, Json
+from destination.klaviyo.requests import any_of, get_profiles, literal
+from destination.sending import Account, Request, Response
+
+Page = Callable[[str, str], Request]
+"""``page(filter, cursor)`` is the request for a page of what a filter selects."""
+
+KINDS = ("external_id", "email", "phone_number")
+"""The identifiers to look profiles up by, in Segment's order."""
+
+FILTER_LENGTH = 6_000
+"""The longest encoded filter: servers refuse request lines of 8 KB."""
+
+Who = tuple[str, str]
+"""One identifier of a person: its name and its value as ``key`` writes it."""
+
+
+def key(name: str, value: Any) -> Who:
+    """An identifier in the form that is compared: Klaviyo takes e-mail addresses without case."""
+    text = str(value)
+    return (name, text.lower() if name == "email" else text)
+
+
+def who(payload: Mapping[str, Any]) -> frozenset[Who]:
+    """The identifiers of a payload or of a profile's attributes."""
+    return frozenset(key(name, payload[name]) for name in IDENTIFIERS if payload.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up gave: the profiles, and the identifiers that Klaviyo would not look up."""
+
+    profiles: tuple[Json, ...]
+    refused: Mapping[Who, Discard]
+
+    def ids(self, identifiers: Iterable[Who]) -> list[str]:
+        """The ids of the profiles that have one of the identifiers."""
+        wanted = set(identifiers)
+        return [each["id"] for each in self.profiles if wanted & who(attributes_of(each))]
+
+
+def find(
+    payloads: Sequence[Mapping[str, Any]], account: Account, page: Page = get_profiles
+) -> Found:
+    """The profiles that have any identifier of any payload. Raises ``Unanswered`` and ``NoRoom``.
+
+    Every value is asked for once. Raises ``Ended`` where the answer is not about the values.
+    """
+    profiles: dict[str, Json] = {}
+    refused: dict[Who, Discard] = {}
+    for name in KINDS:
+        values = list(
+            dict.fromkeys(str(payload[name]) for payload in payloads if payload.get(name))
+        )
+        for chunk in _chunks(values):
+            outcomes = _find(name, chunk, account, page, profiles)
+            for value, outcome in zip(chunk, outcomes, strict=True):
+                if isinstance(outcome, Discard):
+                    refused[key(name, value)] = outcome
+                elif not isinstance(outcome, Delivered):
+                    raise Ended(outcome)
+    return Found(tuple(profiles.values()), refused)
+
+
+def _find(
+    name: str, values: list[str], account: Account, page: Page, profiles: dict[str, Json]
+) -> list[Outcome]:
+    def accept(response: Response, some: Sequence[str]) -> list[Outcome]:
+        chosen = any_of(name, some)
+        for each in pages(lambda cursor: page(chosen, cursor), account, response):
+            profiles.setdefault(each["id"], each)
+        return [Delivered()] * len(some)
+
+    limit = Bulk(LOOKUP, BODY_BYTES, BODY_BYTES)
+    return send_rows(values, lambda some: page(any_of(name, some), ""), account, limit, accept)
+
+
+def _chunks(values: list[str]) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    length = 0
+    for value in values:
+        size = len(quote(literal(value))) + 3
+        if chunk and (len(chunk) == LOOKUP or length + size > FILTER_LENGTH):
+            yield chunk
+            chunk, length = [], 0
+        chunk.append(value)
+        length += size
+    if chunk:
+        yield chunk

@@ -1,0 +1,87 @@
+"""Creating or updating one profile, whatever Klaviyo already knows of its identifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from destination.delivery import Discard, Outcome, Retry
+from destination.errors import Ended
+from destination.klaviyo import requests
+from destination.klaviyo.answers import ask, id_of, took
+from destination.klaviyo.model import Json, attributes, patch, profile_problem
+from destination.klaviyo.people import find
+from destination.klaviyo.verdict import discard, errors_of, verdict
+from destination.sending import Account, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A profile that is as the payload says: the last answer about it."""
+
+    response: Response
+
+    def id(self) -> str:
+        """The profile's id. Raises ``Ended`` (a retry) when the answer holds none."""
+        return id_of(self.response)
+
+    def outcome(self, account: Account) -> Outcome:
+        """What the answer comes to if nothing else is to do."""
+        return verdict(self.response, account.now)
+
+
+def save_profile(payload: dict[str, Any], account: Account) -> Saved:
+    """Create the payload's profile or update the one that has its identifiers.
+
+    An update clears what is null. Property operations go through the one call that takes them.
+    Identifiers of two profiles are never forced together. Raises ``Ended``.
+    """
+    found = attributes(payload)
+    problem = profile_problem(found)
+    if problem:
+        raise Ended(problem)
+    operations = patch(payload)
+    if operations:
+        return Saved(ask(requests.create_or_update_profile(found, operations), account))
+    response = account.send(requests.create_profile(found))
+    if response.status != 409:
+        return Saved(took(response, account))
+    id_ = _duplicate(response) or _look_up(found, response, account)
+    return Saved(_update(id_, found, account))
+
+
+def _duplicate(response: Response) -> str:
+    for error in errors_of(response):
+        id_ = error.meta.get("duplicate_profile_id")
+        if isinstance(id_, str) and id_:
+            return id_
+    return ""
+
+
+def _look_up(found: Json, conflict: Response, account: Account) -> str:
+    """The one profile with these identifiers, when the conflict does not name it."""
+    people = find([found], account)
+    for outcome in people.refused.values():
+        raise Ended(outcome)
+    ids = [each["id"] for each in people.profiles]
+    if not ids:
+        raise Ended(Retry("conflict_unresolved", "Klaviyo reports a conflict with no profile"))
+    if len(ids) > 1:
+        raise Ended(discard(conflict, "identity_conflict"))
+    return str(ids[0])
+
+
+def _update(id_: str, found: Json, account: Account) -> Response:
+    response = account.send(requests.update_profile(id_, found))
+    if response.status == 404:  # deleted or merged since; the next attempt creates it
+        raise Ended(Retry("profile_gone", f"profile {id_[:60]} has gone since Klaviyo named it"))
+    if response.status == 409:
+        raise Ended(
+            Discard(
+                "identity_conflict",
+                f"the identifiers belong to profile {id_[:60]} and to another one; "
+                "correct them or merge the two profiles",
+                status=409,
+            )
+        )
+    return took(response, account)
