@@ -180,8 +180,13 @@ def _halt(code: str) -> Callable[[Response, float], Outcome]:
 def _throttled(response: Response, now: float) -> Outcome:
     asked = retry_after(response, now)
     wait = DEFAULT_WAIT if asked is None else max(asked, SHORTEST_WAIT)
-    code = "daily_limit" if wait > LONG_WAIT else "throttled"
-    return Retry(code, message_of(response), after=wait, spends=False, whole=True)
+    return Retry(
+        "daily_limit" if wait > LONG_WAIT else "throttled",
+        message_of(response),
+        after=wait,
+        spends=False,
+        whole=True,
+    )
 
 
 def _transient(code: str, *, whole: bool) -> Callable[[Response, float], Outcome]:
