@@ -1,0 +1,1 @@
+"""What each operation does: a request that passed all checks goes in, an answer comes out."""
