@@ -1,10 +1,13 @@
-"""What a caller's format is made of: the request as it came, and what was read from it."""
+"""What a caller's format is made of: the request as it came, what was read from it, how it is
+proven, and the record that ties these together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Literal
 
 from destination.event import Event
 
@@ -63,3 +66,96 @@ class Parsed:
     events: tuple[Event, ...]
     refused: tuple[Refused, ...]
     write_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How a sender signs: an HMAC over ``payload``, in one or several headers.
+
+    ``payload`` is ``raw`` (the body), ``segment_first`` (whatever Segment signs, see
+    ``destination.ingress.spans``) or a template over ``{id}``, ``{timestamp}`` and ``{body}``.
+    ``prefix`` stands before each signature, ``separator`` between several. The time is unix seconds
+    in ``timestamp_header``, or, with ``timestamp_prefix``, a part of the signature's own header; it
+    is checked when the template uses it. Header names are lower case. ``base64_secret`` is for
+    secrets that are written as base64, with or without ``whsec_`` before them.
+    """
+
+    header: str
+    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+    separator: str = ""
+    payload: str = "raw"
+    id_header: str = ""
+    timestamp_header: str = ""
+    timestamp_prefix: str = ""
+    base64_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an operator can choose for one source of webhooks.
+
+    ``require_full_signature`` refuses a batch of which only the first event is signed.
+    ``tolerance`` is how many seconds a signed time may lie from now. ``extras`` names the members
+    that Segment's Webhook Audiences add to each event: not signed, not stored. ``scheme`` replaces
+    the format's own way of signing. ``credential_header`` carries the shared secret of senders that do
+    not sign.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    require_full_signature: bool = False
+    tolerance: float = 300
+    extras: tuple[str, ...] = ()
+    scheme: Scheme | None = None
+    credential_header: str = "authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a request's signature is worth.
+
+    ``code`` is ``verified``, ``partly_signed`` (only the first event of several is covered),
+    ``unsigned`` (no secret is set, nothing was checked), or why not: ``missing_signature``,
+    ``invalid_signature``, ``stale_signature``. ``message`` says what to do where it is refused.
+    """
+
+    accepted: bool
+    code: str
+    message: str = ""
+
+
+def accepted(parsed: Parsed) -> dict[str, Any]:
+    """The body of the answer to a request that was taken: what became of its events.
+
+    Never with a key ``error``: Segment's Ruby client takes that for a failure.
+    """
+    answer: dict[str, Any] = {
+        "success": True,
+        "received": len(parsed.events) + len(parsed.refused),
+        "accepted": len(parsed.events),
+    }
+    if parsed.refused:
+        answer["rejected"] = [
+            {"index": bad.index, "code": bad.code, "message": bad.message} for bad in parsed.refused
+        ]
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One sender's webhook format.
+
+    ``parse`` reads a request (an empty body is a probe and holds nothing; raises ``Rejected``);
+    ``verify`` judges its signature with any of several secrets at a unix time and never raises;
+    ``answer`` gives the body of the 200; ``handshake`` the headers that answer an OPTIONS request
+    with these headers.
+    """
+
+    name: str
+    description: str
+    parse: Callable[[Inbound, Options], Parsed]
+    verify: Callable[[Inbound, Sequence[str], float, Options], Verdict]
+    methods: tuple[str, ...] = ("POST",)
+    answer: Callable[[Parsed], dict[str, Any]] = accepted
+    handshake: Callable[[Mapping[str, str]], dict[str, str]] = lambda _headers: {}

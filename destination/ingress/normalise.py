@@ -56,7 +56,9 @@ class Arrival:
     ``from_client`` is True on the tracking API, where the sender is the client itself: its clock
     is corrected and it must name a person. Elsewhere Segment or another relay has done both.
     ``sent_at`` is the request's own, as text; ``context`` and ``integrations`` are defaults for
-    each event; ``ip`` is the caller's address. ``repeats`` counts equal events without a messageId.
+    each event; ``ip`` is the caller's address; ``retry_key`` is the same for all attempts at one
+    request, where the caller says so (``Idempotency-Key``). ``repeats`` counts equal events without
+    a messageId.
     """
 
     received_at: datetime
@@ -65,6 +67,7 @@ class Arrival:
     context: dict[str, Any] | None = None
     integrations: dict[str, Any] | None = None
     ip: str = ""
+    retry_key: str = ""
     received: str = field(init=False)
     sent: datetime | None = field(init=False)
     repeats: dict[str, int] = field(init=False, default_factory=dict)
@@ -191,20 +194,26 @@ def _check_call(body: dict[str, Any], kind: str) -> None:
 def _message_id(body: dict[str, Any], arrival: Arrival) -> str:
     """The client's id (hashed when it is longer than ``MAX_ID``), or one that a retry gets again.
 
-    The derived id covers the event as sent, without ``sentAt``. Equal events within one request
-    are numbered, so that none is taken for the repetition of another.
+    The derived id covers the event as sent, without ``sentAt``. Where the event has no time of its
+    own, nothing but the time of receipt tells the same thing happening twice from one request sent
+    twice: the id covers the caller's retry key then, else the minute, so that a person can turn a
+    setting off and on again. Equal events within one request are numbered.
     """
     given = body.get("messageId")
     if type(given) is int:
         given = str(given)
     if type(given) is str and given:
-        return given if len(given) <= MAX_ID else f"long-{_digest(given)}"
-    identity = f"derived-{_digest({k: v for k, v in body.items() if k not in _NOT_IDENTITY})}"
+        return given if len(given) <= MAX_ID else f"long-{digest(given)}"
+    facts = {name: value for name, value in body.items() if name not in _NOT_IDENTITY}
+    timed = "timestamp" in body or "originalTimestamp" in body
+    basis = facts if timed else [facts, arrival.retry_key or arrival.received[:16]]
+    identity = f"derived-{digest(basis)}"
     count = arrival.repeats[identity] = arrival.repeats.get(identity, 0) + 1
     return identity if count == 1 else f"{identity}-{count}"
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """32 hexadecimal digits that are equal for equal JSON values, whatever the order of keys."""
     return hashlib.blake2b(_sorted_json(value), digest_size=16).hexdigest()
 
 

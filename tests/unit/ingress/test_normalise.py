@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -234,18 +234,36 @@ def test_a_very_long_message_id_is_hashed() -> None:
     assert canonical(track(messageId="x" * 255), Arrival(NOW)).id == "x" * 255
 
 
+AT = "2026-11-22T11:00:00Z"
+
+
 @pytest.mark.parametrize("missing", [None, "", [], {}, True])
 def test_a_retry_of_an_event_without_id_gets_the_same_one(missing: Any) -> None:
     """Later, from elsewhere, with its keys in another order and a new sentAt."""
-    first = canonical(track(messageId=None, a=1), Arrival(NOW, sent_at="2026-11-22T11:00:00Z"))
+    first = canonical(track(messageId=missing, timestamp=AT), Arrival(NOW, sent_at=AT))
     again = canonical(
-        {"a": 1, **track(), "messageId": missing, "sentAt": "x", "writeKey": "k"}
-        | {"messageId": None},
+        {"timestamp": AT, **track(), "messageId": missing, "sentAt": "x", "writeKey": "k"},
         Arrival(datetime(2027, 1, 1, tzinfo=UTC), ip="9.9.9.9"),
     )
     assert first.id == again.id == first.body["messageId"]
-    assert first.id != canonical(track(messageId=None, a=2), Arrival(NOW)).id
-    assert canonical(track(messageId=missing), Arrival(NOW)).id.startswith("derived-")
+    assert first.id.startswith("derived-")
+    assert first.id != canonical(track(messageId=missing, timestamp=AT, a=2), Arrival(NOW)).id
+
+
+def test_without_a_time_too_the_same_minute_is_a_retry_and_a_later_one_is_not() -> None:
+    """A plan that goes from Free to Pro, back and up again is three changes, not two."""
+    pro = identify(messageId=None, traits={"plan": "Pro"})
+    first = canonical(pro, Arrival(NOW)).id
+    assert canonical(pro, Arrival(NOW + timedelta(seconds=59))).id == first
+    assert canonical(pro, Arrival(NOW + timedelta(seconds=60))).id != first
+
+
+def test_a_retry_key_makes_attempts_equal_at_any_time() -> None:
+    """Callers that number their requests have no need of a clock."""
+    bare = track(messageId=None)
+    first = canonical(bare, Arrival(NOW, retry_key="r1")).id
+    assert canonical(bare, Arrival(NOW + timedelta(hours=5), retry_key="r1")).id == first
+    assert canonical(bare, Arrival(NOW, retry_key="r2")).id != first
 
 
 def test_equal_events_of_one_request_are_told_apart() -> None:

@@ -239,11 +239,15 @@ def test_a_large_event_in_a_batch_is_refused_alone() -> None:
 
 def test_a_retry_gives_the_same_ids() -> None:
     """The same bytes some minutes later are the same events, with or without ids."""
-    asked = of({"batch": [TRACK, TRACK, {**TRACK, "messageId": "m"}], "sentAt": "2026-01-01"})
+    timed = {**TRACK, "timestamp": "2026-11-22T10:00:00Z"}
+    asked = of(
+        {"batch": [timed, timed, {**TRACK, "messageId": "m"}, TRACK], "sentAt": "2026-01-01"},
+        headers={"idempotency-key": "request-1"},
+    )
     later = replace(asked, received_at=asked.received_at + timedelta(minutes=5), ip="1.2.3.4")
     first, again = parse(asked, "batch"), parse(later, "batch")
     assert [event.id for event in first.events] == [event.id for event in again.events]
-    assert len({event.id for event in first.events}) == 3
+    assert len({event.id for event in first.events}) == 4
 
 
 SCALARS = (

@@ -1,0 +1,71 @@
+"""Several messages in one request, each accepted or refused by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from destination.errors import Rejected
+from destination.event import Event, encode
+from destination.ingress.format import Inbound, Limits, Parsed, Refused
+from destination.ingress.normalise import Arrival, Malformed, canonical
+
+
+def arrival_of(inbound: Inbound, *, from_client: bool, **defaults: Any) -> Arrival:
+    """What a request says about all of its events; ``defaults`` are further fields of ``Arrival``."""
+    return Arrival(
+        inbound.received_at,
+        from_client=from_client,
+        ip=inbound.ip,
+        retry_key=inbound.headers.get("idempotency-key", ""),
+        **defaults,
+    )
+
+
+def check_count(items: Sequence[Any], limits: Limits) -> None:
+    """Raise ``Rejected`` 413 for more events than one request may hold."""
+    if len(items) > limits.batch_events:
+        raise Rejected(
+            413,
+            "too_many_events",
+            f"the request has {len(items):,} events, at most {limits.batch_events:,} are taken: "
+            "send them in parts",
+        )
+
+
+def explode(
+    items: Sequence[Any],
+    arrival: Arrival,
+    inbound: Inbound,
+    limits: Limits,
+    key: str | None,
+    *,
+    call: str = "",
+) -> Parsed:
+    """The canonical events of ``items``, in order, and a reason for each that is refused."""
+    # An event cannot be larger than its request, so most requests need no look at each event.
+    bounded = len(inbound.body) > limits.event_bytes
+    events: list[Event] = []
+    refused: list[Refused] = []
+    for index, item in enumerate(items):
+        try:
+            if bounded:
+                _check_size(item, limits)
+            events.append(canonical(item, arrival, call))
+        except Malformed as problem:
+            refused.append(Refused(index, problem.code, problem.message, _given_id(item)))
+    return Parsed(tuple(events), tuple(refused), key)
+
+
+def _check_size(item: Any, limits: Limits) -> None:
+    size = len(encode(item))
+    if size > limits.event_bytes:
+        raise Malformed(
+            "event_too_large",
+            f"the event has {size:,} bytes, at most {limits.event_bytes:,} are taken: shorten it",
+        )
+
+
+def _given_id(item: Any) -> str:
+    given = item.get("messageId") if type(item) is dict else None
+    return given[:100] if type(given) is str else ""
