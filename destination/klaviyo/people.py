@@ -48,9 +48,16 @@ class Found:
     refused: Mapping[Who, Discard]
 
     def ids(self, identifiers: Iterable[Who]) -> list[str]:
-        """The ids of the profiles that have one of the identifiers."""
+        """The ids of the profiles that have one of the identifiers.
+
+        A profile that came without identifiers may be anybody's who was asked for.
+        """
         wanted = set(identifiers)
-        return [each["id"] for each in self.profiles if wanted & who(attributes_of(each))]
+        return [
+            each["id"]
+            for each in self.profiles
+            if not who(attributes_of(each)) or wanted & who(attributes_of(each))
+        ]
 
 
 def find(

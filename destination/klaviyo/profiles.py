@@ -17,13 +17,14 @@ from destination.sending import Account, Response
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A profile that is as the payload says: the last answer about it."""
+    """A profile that is as the payload says: the last answer about it, and its id if known before."""
 
     response: Response
+    known: str = ""
 
     def id(self) -> str:
         """The profile's id. Raises ``Ended`` (a retry) when the answer holds none."""
-        return id_of(self.response)
+        return self.known or id_of(self.response)
 
     def outcome(self, account: Account) -> Outcome:
         """What the answer comes to if nothing else is to do."""
@@ -47,7 +48,7 @@ def save_profile(payload: dict[str, Any], account: Account) -> Saved:
     if response.status != 409:
         return Saved(took(response, account))
     id_ = _duplicate(response) or _look_up(found, response, account)
-    return Saved(_update(id_, found, account))
+    return Saved(_update(id_, found, account), id_)
 
 
 def _duplicate(response: Response) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from destination.action import Action, Payload
+from destination.delivery import Discard
+from destination.errors import Ended
 from destination.klaviyo.actions import upsert_profile
+from destination.klaviyo.email import is_public_email
 from destination.klaviyo.identifiers import PROFILE
 from destination.klaviyo.imports import BATCH
 from destination.klaviyo.payloads import (
@@ -22,9 +25,16 @@ from destination.klaviyo.payloads import (
 
 
 def prepare(payload: Payload, _now: float) -> Payload:
-    """The payload with its identifiers checked and a list. Raises ``Ended``."""
+    """The payload with its identifiers checked and a list. Raises ``Ended``.
+
+    Only here Segment asks of an address that it ends like a public domain.
+    """
     require_list(payload)
-    return with_identifiers(payload, PROFILE)
+    ready = with_identifiers(payload, PROFILE)
+    if "email" in ready and not is_public_email(ready["email"]):
+        message = f"{ready['email'][:100]!r} does not end in a public domain such as .com"
+        raise Ended(Discard("invalid_email", message, "email"))
+    return ready
 
 
 ACTION = Action(

@@ -61,14 +61,14 @@ def _remove(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
         ids, lambda some: requests.remove_profiles_from_list(target, some), account, LIMIT
     )
     ends = dict(zip(ids, (about_list(outcome) for outcome in sent), strict=True))
-    return [_end(payload, found, ends, alone=len(payloads) == 1) for payload in payloads]
+    return [_end(payload, found, ends) for payload in payloads]
 
 
-def _end(payload: Payload, found: Found, ends: dict[str, Outcome], *, alone: bool) -> Outcome:
+def _end(payload: Payload, found: Found, ends: dict[str, Outcome]) -> Outcome:
     """The worst that became of the payload's identifiers and of their profiles."""
     names = who(payload)
     refused: list[Outcome] = [found.refused[name] for name in names if name in found.refused]
-    mine = list(ends.values()) if alone else [ends[id_] for id_ in found.ids(names)]
+    mine = [ends[id_] for id_ in found.ids(names)]
     for outcome in (*mine, *refused):
         if not isinstance(outcome, Delivered) and not _gone(outcome):
             return outcome
