@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,16 +125,14 @@ def _refuse(unit: Unit, outcomes: dict[int, Outcome]) -> bool:
 def _submitted(response: Response, units: Sequence[Unit], account: Account) -> list[Outcome]:
     job = id_of(response)
     return [
-        Submitted(
-            job, {"row": row, "person": _fingerprint(unit.attributes), "at": int(account.now)}
-        )
+        Submitted(job, {"row": row, "who": _marks(unit.attributes), "at": int(account.now)})
         for row, unit in enumerate(units)
     ]
 
 
-def _fingerprint(found: Json) -> str:
-    """Tells people apart without storing who they are."""
-    return digest(sorted(who(found)))[:16]
+def _marks(found: Json) -> list[str]:
+    """A mark for each identifier: tells people apart without storing who they are."""
+    return sorted(digest(each)[:12] for each in who(found))
 
 
 def poll(job: str, keys: Sequence[Any], account: Account) -> list[Outcome] | Retry:
@@ -188,39 +186,42 @@ def _results(job: str, done: Json, keys: Sequence[Any], account: Account) -> lis
         )
     except Ended as ended:
         return _for_all(ended.outcome, keys)
-    rows = {int(key["row"]) for key in keys}
-    people = {str(key["person"]): int(key["row"]) for key in keys}
+    rows = _Rows(keys)
     failed: dict[int, Discard] = {}
     unknown = 0
-    for error in errors:
-        row = _row(attributes_of(error), rows, people)
+    for error in map(attributes_of, errors):
+        row = rows.of(error)
         if row is None:
             unknown += 1
         else:
-            failed.setdefault(row, _rejected(attributes_of(error)))
+            failed.setdefault(row, _rejected(error))
     count = done.get("failed_count")
+    others: Outcome = Delivered()
     if unknown or (isinstance(count, int) and count > len(failed)):
-        others: Outcome = Retry(
-            "import_result_unknown",
-            f"import job {job[:80]} reports errors of rows it does not name",
-        )
-    else:
-        others = Delivered()
+        seen = f"import job {job[:80]} reports errors of rows that it does not name"
+        others = Retry("import_result_unknown", seen)
     return [failed.get(int(key["row"]), others) for key in keys]
 
 
-def _row(error: Json, rows: Iterable[int], people: dict[str, int]) -> int | None:
-    """The row that an import error is about: by who was in it, else by its place in the request."""
-    payload = error.get("original_payload")
-    if isinstance(payload, dict):
-        inner = payload.get("attributes")
-        found = inner if isinstance(inner, dict) else payload
-        by_person = people.get(_fingerprint(found))
-        if who(found):
-            return by_person
-    source = error.get("source")
-    place = row_of(str(source.get("pointer") or "")) if isinstance(source, dict) else None
-    return place if place in set(rows) else None
+class _Rows:
+    """The rows of a job, to be found from its errors."""
+
+    def __init__(self, keys: Sequence[Any]) -> None:
+        self.places = {int(key["row"]) for key in keys}
+        self.people = {mark: int(key["row"]) for key in keys for mark in key["who"]}
+
+    def of(self, error: Json) -> int | None:
+        """The row that an error is about: by who was in it, else by its place in the request."""
+        payload = error.get("original_payload")
+        if isinstance(payload, dict):
+            inner = payload.get("attributes")
+            marks = _marks(inner if isinstance(inner, dict) else payload)
+            found = {self.people[mark] for mark in marks if mark in self.people}
+            if len(found) == 1:
+                return found.pop()
+        source = error.get("source")
+        place = row_of(str(source.get("pointer") or "")) if isinstance(source, dict) else None
+        return place if place in self.places else None
 
 
 def _rejected(error: Json) -> Discard:
