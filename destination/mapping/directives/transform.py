@@ -1,0 +1,61 @@
+"""``@transform``: a mapping of what another mapping gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from destination.errors import MappingError
+from destination.mapping.budget import Budget
+from destination.mapping.check import Checker
+from destination.mapping.compiler import Site, options_of
+from destination.mapping.directive import Directive, Example, Unusable
+from destination.mapping.flat import as_function
+from destination.mapping.javascript import kind
+from destination.mapping.plan import Computed, Plan
+from destination.mapping.problem import Place, Problem
+
+
+def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
+    mapping = checker.directive_or_object
+    return checker.options(option, place, {"apply": mapping, "mapping": mapping})
+
+
+def _compile(option: Any, site: Site) -> Plan:
+    options = options_of(option, "mapping", "apply")
+    if not isinstance(options["apply"], dict):
+        raise Unusable(f"apply should be an object, not {kind(options['apply'])}")
+    site.compiler.amplifies = True
+    apply = as_function(site.compiler.root(options["apply"], site.at("apply")))
+    mapping = as_function(site.outcome(options["mapping"], "mapping"))
+    at = site.path
+
+    def resolve(payload: Any, budget: Budget) -> Any:
+        if not isinstance(payload, dict):
+            raise MappingError(
+                at, f"what is transformed should be an object but is {kind(payload)}"
+            )
+        return mapping(apply(payload, budget), budget)
+
+    return Computed(resolve)
+
+
+TRANSFORM = Directive(
+    name="@transform",
+    description="""\
+Resolves `apply`, then resolves `mapping` with the result in place of the event. `mapping` cannot
+reach the event any more.""",
+    check=_check,
+    compile=_compile,
+    examples=(
+        Example(
+            {
+                "@transform": {
+                    "apply": {"cart": {"@json": {"mode": "decode", "value": {"@path": "$.cart"}}}},
+                    "mapping": {"total": {"@path": "$.cart.total"}},
+                }
+            },
+            {"cart": '{"total": 12}'},
+            {"total": 12},
+        ),
+    ),
+)

@@ -1,0 +1,103 @@
+"""Segment's recorded mapping cases: how they are run here, and where we answer otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from destination.errors import MappingError
+from destination.mapping import MISSING, compile_mapping
+from destination.mapping.budget import Budget
+from destination.mapping.compiler import Compiler, Site
+from destination.mapping.directives import DIRECTIVES
+from destination.mapping.flat import as_function
+
+REFUSED = object()
+"""Stands for a ``MappingError``."""
+
+
+def parametrize(metafunc: pytest.Metafunc, file: str) -> None:
+    """One test for each case of ``file``, in the folder that ``--vectors`` names."""
+    folder: Path = metafunc.config.getoption("--vectors")
+    cases = json.loads((folder / file).read_text())
+    metafunc.parametrize("case", cases, ids=[case["id"] for case in cases])
+
+
+def answer(case: dict[str, Any]) -> Any:
+    """What we give for ``case``."""
+    try:
+        resolve = compile_mapping(case["mapping"])
+        return batch(case) if case.get("batch") else resolve(case["data"])
+    except MappingError:
+        return REFUSED
+
+
+def batch(case: dict[str, Any]) -> Any:
+    """A batch is its events one by one. Segment does not look at the type of a batch's events,
+    ``resolve`` does, so the compiled plan is called directly.
+    """
+    if not isinstance(case["data"], list):
+        pytest.skip("there is no batch form of resolve that could be given anything but events")
+    compiler = Compiler(DIRECTIVES)
+    resolve = as_function(compiler.root(case["mapping"], Site(compiler)))
+    return [resolve(event, Budget()) for event in case["data"]]
+
+
+def expected(case: dict[str, Any]) -> Any:
+    """What Segment gave."""
+    if case.get("error"):
+        return REFUSED
+    return MISSING if case.get("expected_undefined") else case["expected"]
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    """Equal as JSON: 1 is 1.0, but true is not 1."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(same(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    return isinstance(ours, bool) == isinstance(theirs, bool) and bool(ours == theirs)
+
+
+def options_of(name: str, tree: Any) -> Iterator[Any]:
+    """The options of every directive ``name`` in ``tree``."""
+    if isinstance(tree, dict):
+        if name in tree:
+            yield tree[name]
+        for part in tree.values():
+            yield from options_of(name, part)
+    elif isinstance(tree, list):
+        for part in tree:
+            yield from options_of(name, part)
+
+
+def _spells_an_option_in_capitals(case: dict[str, Any]) -> bool:
+    words = [
+        options.get(word)
+        for name, word in (("@merge", "direction"), ("@json", "mode"))
+        for options in options_of(name, case["mapping"])
+        if isinstance(options, dict)
+    ]
+    return any(isinstance(word, str) and word != word.lower() for word in words)
+
+
+def _inserts_with_three_braces(case: dict[str, Any]) -> bool:
+    return "{{{" in json.dumps([case["mapping"], case["data"]])
+
+
+def _has_characters_beyond_the_first_plane(case: dict[str, Any]) -> bool:
+    return any(character > "\uffff" for character in json.dumps(case["data"], ensure_ascii=False))
+
+
+DEVIATIONS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "a mapping is an object": lambda case: not isinstance(case["mapping"], dict),
+    "what is inserted is not a template": _inserts_with_three_braces,
+    "direction and mode may be in capitals": _spells_an_option_in_capitals,
+    "a character is never cut in half": _has_characters_beyond_the_first_plane,
+}
+"""Where we answer otherwise than Segment on purpose (``docs/mapping.md``), by rule. A rule only
+ever excuses a case that is tagged as a quirk or a weakness."""
