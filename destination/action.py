@@ -42,6 +42,10 @@ class Action:
     ``name`` and ``fields`` are Segment's; ``trigger`` is the default FQL. ``prepare`` checks what
     field types cannot (identifiers, phone numbers, times; ``now`` in unix seconds) and gives the
     payload that is sent; it raises ``Ended(Discard(...))`` for a row that must not be sent.
+    ``order(fields)`` names what must keep its order across mappings, given a mapping's fields:
+    actions of the same non-empty name undo each other (add to a list, remove from it), so what
+    they do to one person happens in the order in which the events were accepted. Other
+    deliveries keep their order within their mapping.
     ``perform`` sends one payload through the single-record endpoint. Both forms are safe to run
     again from the start: every id derives from the payload.
     """
@@ -54,6 +58,7 @@ class Action:
     prepare: Callable[[Payload, float], Payload]
     perform: Callable[[Payload, Account], Outcome]
     batch: Batch | None = None
+    order: Callable[[Mapping[str, Any]], str] = lambda _fields: ""
 
 
 @dataclass(frozen=True, slots=True)

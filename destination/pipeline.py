@@ -37,6 +37,11 @@ class Route:
     check: Callable[[Any], Payload]
 
     @property
+    def lane(self) -> str:
+        """The queue of this mapping's rows: its own, or the one of all that must keep order."""
+        return self.action.order(self.mapping.fields) or self.mapping.name
+
+    @property
     def rows(self) -> int:
         """How many rows one pass takes from the lane at the most."""
         batch = self.action.batch

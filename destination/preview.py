@@ -90,9 +90,7 @@ class Report:
     failures: list[Failure] = field(default_factory=list)
 
 
-def run_examples(
-    mappings: Iterable[Mapping], destination: Destination, *, revision: str
-) -> Report:
+def run_examples(mappings: Iterable[Mapping], destination: Destination, *, revision: str) -> Report:
     """Run every example of every mapping, enabled or not."""
     report = Report()
     for mapping in mappings:
@@ -130,5 +128,3 @@ def _claims(example: Example, found: Preview) -> list[tuple[str, Any, Any]]:
     if example.requests is not None:
         claims.append(("requests", example.requests, [request_json(r) for r in found.requests]))
     return claims
-
-

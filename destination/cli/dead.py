@@ -43,7 +43,9 @@ def _chosen(
     return list(letters.matching(code=code, mapping=mapping))
 
 
-connection_option = click.option("--connection", help="Name of the connection; the first by default.")
+connection_option = click.option(
+    "--connection", help="Name of the connection; the first by default."
+)
 code_option = click.option("--code", default="", help="Only those with this code.")
 mapping_option = click.option("--mapping", default="", help="Only those of this mapping.")
 

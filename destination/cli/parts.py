@@ -17,13 +17,15 @@ def redis_of(settings: Settings) -> str:
 
     Raises ``SettingsError`` when there is none.
     """
-    url = settings.redis_url or EmbeddedRedis(settings.data_dir).running_url()
-    if url is None:
+    if settings.redis_url:
+        return settings.redis_url
+    embedded = EmbeddedRedis(settings.data_dir)
+    if not embedded.ready():
         raise SettingsError(
             "REDIS_URL is not set and no embedded Redis runs in"
             f" {str(settings.data_dir)!r}. Set it, or start everything with `destination up`."
         )
-    return url
+    return embedded.url
 
 
 @click.command()
@@ -42,13 +44,13 @@ def serve(host: str, port: int) -> None:
 @click.option("--queues", default="destination", show_default=True, help="The RQ queue to work on.")
 def work(queues: str) -> None:
     """Run one worker: it sends what is stored, in batches, to Klaviyo."""
-    from destination.runtime.queue import QUEUE, work as run  # noqa: PLC0415 as above
+    from destination.runtime import queue  # noqa: PLC0415 as above
 
-    if queues != QUEUE:
-        raise click.UsageError(f"there is one queue, {QUEUE!r}; with two, RQ can lose a job")
+    if queues != queue.QUEUE:
+        raise click.UsageError(f"there is one queue, {queue.QUEUE!r}; with two, RQ can lose a job")
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
-    run(settings, redis_of(settings))
+    queue.work(settings, redis_of(settings))
 
 
 @click.command()

@@ -42,9 +42,7 @@ def _settings(host: str, mappings: Path | None, data_dir: Path | None) -> Settin
 
 @click.command()
 @_options
-def up(
-    host: str, port: int, workers: int, mappings: Path | None, data_dir: Path | None
-) -> None:
+def up(host: str, port: int, workers: int, mappings: Path | None, data_dir: Path | None) -> None:
     """Run everything on this machine: server, worker, scheduler; Redis and the sandbox unless set.
 
     An embedded Redis is started unless REDIS_URL is set, and the sandbox stands in for Klaviyo

@@ -23,7 +23,9 @@ def status(settings_: bool, form: str) -> None:
     settings = load_settings()
     if settings_:
         for setting in describe(settings):
-            click.echo(f"{setting.name} = {setting.value}  ({setting.origin})\n    {setting.meaning}")
+            click.echo(
+                f"{setting.name} = {setting.value}  ({setting.origin})\n    {setting.meaning}"
+            )
         return
     client = connect(redis_of(settings))
     try:

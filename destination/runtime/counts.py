@@ -17,30 +17,30 @@ def read_counts(scripts: Scripts, connections: Iterable[str]) -> Counts:
     """Exact integers, read in one step.
 
     ``{"sources": {NAME: {received, accepted, duplicate, unmatched, refused}},
-    "connections": {NAME: {accepted, delivered, dropped, dead, pending, "mappings": {NAME: {the
-    same five, "reasons": {"dropped:CODE": n}}}}}}``. For each source ``received = accepted +
-    duplicate + unmatched + refused``; everywhere ``accepted = delivered + dropped + dead +
-    pending``, where ``pending`` is counted where the rows stand and not derived.
+    "connections": {NAME: {accepted, delivered, dropped, dead, pending, standing, "mappings":
+    {NAME: {the first five, "reasons": {"dropped:CODE": n}}}}}}``. For each source ``received =
+    accepted + duplicate + unmatched + refused``; everywhere ``accepted = delivered + dropped +
+    dead + pending``; and ``pending = standing``, the rows counted where they stand.
     """
     sources, *rest = scripts.run("counts", [PREFIX, *connections])
     answer: Counts = {"sources": {}, "connections": {}}
     for field, value in _pairs(sources):
         name, _, state = field.rpartition("|")
         answer["sources"].setdefault(name, dict.fromkeys(SOURCE_STATES, 0))[state] = int(value)
-    for name, flat, pending in rest:
-        answer["connections"][name.decode()] = _connection(flat, pending)
+    for name, flat, standing in rest:
+        answer["connections"][name.decode()] = _connection(flat, int(standing))
     return answer
 
 
-def _connection(flat: list[bytes], pending: list[Any]) -> Counts:
+def _connection(flat: list[bytes], standing: int) -> Counts:
     mappings: dict[str, Counts] = {}
-    for field, value in [*_pairs(flat), *((f"{n}|pending", v) for n, v in _pairs(pending))]:
+    for field, value in _pairs(flat):
         name, _, state = field.rpartition("|")
         counts = mappings.setdefault(name, {**dict.fromkeys(STATES, 0), "reasons": {}})
         into = counts if state in STATES else counts["reasons"]
         into[state] = int(value)
     total = {state: sum(counts[state] for counts in mappings.values()) for state in STATES}
-    return {**total, "mappings": dict(sorted(mappings.items()))}
+    return {**total, "standing": standing, "mappings": dict(sorted(mappings.items()))}
 
 
 def _pairs(flat: list[Any]) -> Iterable[tuple[str, Any]]:
@@ -55,6 +55,10 @@ def imbalance(counts: Counts) -> list[str]:
         if source["received"] != parts:
             wrong.append(f"source {name}: received {source['received']}, accounted for {parts}")
     for connection, totals in counts["connections"].items():
+        if totals["pending"] != totals["standing"]:
+            wrong.append(
+                f"{connection}: pending {totals['pending']}, but {totals['standing']} rows stand"
+            )
         for mapping, states in totals["mappings"].items():
             parts = sum(states[state] for state in STATES[1:])
             if states["accepted"] != parts:

@@ -37,8 +37,10 @@ class EmbeddedRedis:
     """The Redis that keeps its data in ``folder``.
 
     Several, in one process or many, with the same folder share one server. ``appendfsync`` is
-    ``always`` (an answered write survives a power cut) or ``everysec`` (it may lose a second).
-    Either hand ``child()`` to a ``Supervisor`` or use it as a context manager.
+    ``always`` (an answered write survives a power cut; measured on a fast disk it costs 0.2 to
+    0.3 ms a script call, however many events the call holds) or ``everysec`` (a power cut may
+    lose a second). With a full disk ``always`` ends the server until there is room again, and
+    ``everysec`` refuses writes; neither loses what was answered (both measured). Either hand ``child()`` to a ``Supervisor`` or use it as a context manager.
     """
 
     def __init__(

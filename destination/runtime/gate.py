@@ -12,12 +12,12 @@ from destination.errors import Rejected
 from destination.event import Event, encode, person
 from destination.ingress.format import SEGMENT, Limits, Refused
 from destination.ingress.normalise import wants_klaviyo
-from destination.pipeline import matching
+from destination.pipeline import Route, matching
 from destination.registry import DESTINATIONS
 from destination.runtime.intake import Counting, Entry, Intake, Target
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
-from destination.runtime.store import Row, encode_row
+from destination.runtime.store import Row, encode_item
 from destination.settings import Settings, Source
 
 
@@ -84,14 +84,7 @@ class Gate:
             names = matching(event.body, mappings) if wanted else []
             letters.append("A" if names else "U")
             if names:
-                targets = tuple(
-                    Target(
-                        name.name,
-                        int(name.batch.wait_seconds * 1000),
-                        routes[name.name].rows,
-                    )
-                    for name in names
-                )
+                targets = tuple(_target(routes[mapping.name]) for mapping in names)
                 entries.append(self._entry(source, event, targets))
         for each in refused:
             log.info("event_refused", source=source.name, code=each.code, index=each.index)
@@ -106,7 +99,12 @@ class Gate:
     @staticmethod
     def _entry(source: Source, event: Event, targets: tuple[Target, ...]) -> Entry:
         row = Row(msgspec.Raw(encode(event.body)), event.id, source.name, person(event.body))
-        return Entry(source.connection, source.name, event.id, encode_row(row), targets)
+        return Entry(source.connection, source.name, event.id, encode_item(row), targets)
+
+
+def _target(route: Route) -> Target:
+    wait = int(route.mapping.batch.wait_seconds * 1000)
+    return Target(route.lane, route.mapping.name, wait, route.rows)
 
 
 def rejected_list(refused: Iterable[Refused]) -> list[dict[str, Any]]:

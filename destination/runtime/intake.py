@@ -25,8 +25,9 @@ TIMEOUT = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A lane that an event goes to, with the patience and size of its batches."""
+    """A mapping that wants an event: its lane, and the patience and size of its batches."""
 
+    lane: str
     mapping: str
     wait_ms: int
     size: int
@@ -34,7 +35,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event to store: ``item`` is the row as it will stand in each lane."""
+    """One event to store: ``item`` is the row without its mapping."""
 
     connection: str
     source: str
@@ -141,7 +142,7 @@ class Intake:
                 args += [entry.connection, entry.source, bucket, digest, entry.item]
                 args.append(len(entry.targets))
                 for target in entry.targets:
-                    args += [target.mapping, target.wait_ms, target.size]
+                    args += [target.lane, target.mapping, target.wait_ms, target.size]
         answer: bytes = await self._script(args=args)
         return answer.decode()
 

@@ -17,6 +17,7 @@ from destination.runtime.store import (
     Row,
     Scripts,
     decode_row,
+    encode_letter,
     encode_row,
 )
 
@@ -47,12 +48,16 @@ class Record:
 
     def bury(self, letter: DeadLetter) -> None:
         """Into the dead letters."""
-        self.operations += ["dead", letter.id, encode_row(letter)]
+        self.operations += ["dead", letter.id, encode_letter(letter)]
 
-    def count(self, name: str, by: int) -> None:
-        """Add to a count of this mapping."""
-        if by:
-            self.operations += ["count", name, by]
+    def count(self, mapping: str, state: str, by: int) -> None:
+        """Add to a count of a mapping."""
+        self.operations += ["count", mapping, state, by]
+
+    def end(self, mapping: str, state: str, by: int = 1) -> None:
+        """Count rows that were pending as ended."""
+        self.count(mapping, state, by)
+        self.count(mapping, "pending", -by)
 
     def log(self, entry: bytes) -> None:
         """Into the log of recent deliveries."""
@@ -89,24 +94,24 @@ class Taken:
 
 
 class Lane:
-    """One lane, (connection, mapping), under a lease of ``lease`` seconds."""
+    """One lane of a connection, under a lease of ``lease`` seconds."""
 
-    def __init__(self, scripts: Scripts, connection: str, mapping: str, *, lease: float) -> None:
+    def __init__(self, scripts: Scripts, connection: str, name: str, *, lease: float) -> None:
         self._scripts = scripts
         self._client = scripts.client
         self._lease = _ms(lease)
         self._own = f"{PREFIX}{connection}:"
         self.connection = connection
-        self.mapping = mapping
+        self.name = name
         self.token = secrets.token_hex(8)
 
     @property
     def member(self) -> str:
         """The lane's name in the due set."""
-        return f"{self.connection}\t{self.mapping}"
+        return f"{self.connection}\t{self.name}"
 
     def _run(self, script: str, *args: Any) -> Any:
-        head = [PREFIX, self.connection, self.mapping, self.token]
+        head = [PREFIX, self.connection, self.name, self.token]
         return self._scripts.run(script, [*head, *args])
 
     def begin(self) -> Taken:
@@ -119,12 +124,12 @@ class Lane:
 
     def read(self, rows: int) -> list[Row]:
         """The first ``rows`` rows, which stay where they are until they are committed."""
-        raw: list[Any] = self._client.lrange(f"{self._own}lane:{self.mapping}", 0, rows - 1)
+        raw: list[Any] = self._client.lrange(f"{self._own}lane:{self.name}", 0, rows - 1)
         return [decode_row(text) for text in raw]
 
     def submitted(self, job: str) -> list[tuple[bytes, Row]]:
         """The rows of a job with the keys they were submitted under."""
-        raw: list[Any] = self._client.lrange(f"{self._own}job:{self.mapping}:{job}", 0, -1)
+        raw: list[Any] = self._client.lrange(f"{self._own}job:{self.name}:{job}", 0, -1)
         rows = []
         for text in raw:
             key, _, row = text.partition(b"\n")
@@ -133,7 +138,7 @@ class Lane:
 
     def parked(self, people: Iterable[str]) -> set[str]:
         """Which of these people have rows that wait, so that later rows must wait behind them."""
-        key = f"{self._own}parked:{self.mapping}"
+        key = f"{self._own}parked:{self.name}"
         asked = list(people)
         if not asked or not self._client.zcard(key):
             return set()
@@ -144,7 +149,7 @@ class Lane:
         """Record in one step. Raises ``LeaseLost`` when the lane is no longer ours."""
         head = [self._lease, record.taken, record.job, RECENT]
         if not self._run("commit", *head, *record.operations):
-            raise LeaseLost(f"{self.connection}/{self.mapping}")
+            raise LeaseLost(f"{self.connection}/{self.name}")
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:

@@ -14,7 +14,6 @@ from destination.runtime.store import (
     DeadLetter,
     Scripts,
     decode_letter,
-    decode_row,
     encode_row,
 )
 
@@ -56,20 +55,20 @@ class DeadLetters:
         """Put letters back into their lanes with a new budget; how many were still there."""
         args: list[Any] = []
         for letter in letters:
-            row = decode_row(letter.row)
-            fresh = msgspec.structs.replace(row, attempts=0, since=0.0, replayed=row.replayed + 1)
-            args += [letter.id, letter.mapping, encode_row(fresh)]
+            again = letter.row.replayed + 1
+            fresh = msgspec.structs.replace(letter.row, attempts=0, since=0.0, replayed=again)
+            args += [letter.id, letter.mapping, letter.lane, encode_row(fresh)]
         return self._move("replay", args)
 
     def discard(self, letters: Sequence[DeadLetter]) -> int:
         """Drop letters for good, counted as ``dropped:discarded``; how many were still there."""
-        args = [part for letter in letters for part in (letter.id, letter.mapping, "")]
+        args = [part for letter in letters for part in (letter.id, letter.mapping, "", "")]
         return self._move("discard", args)
 
     def _move(self, how: str, args: list[Any]) -> int:
         moved = 0
-        for start in range(0, len(args), 3 * PAGE):
-            part = args[start : start + 3 * PAGE]
+        for start in range(0, len(args), 4 * PAGE):
+            part = args[start : start + 4 * PAGE]
             moved += int(self._scripts.run("replay", [PREFIX, self._connection, how, *part]))
         return moved
 
@@ -77,13 +76,12 @@ class DeadLetters:
 def shown(letter: DeadLetter, *, event: bool = False) -> dict[str, Any]:
     """A letter for people and programs, with cause and remedy; the event only when asked for."""
     reason = CATALOGUE.get(letter.code)
-    row = decode_row(letter.row)
     said: dict[str, Any] = {
         "id": letter.id,
         "mapping": letter.mapping,
         "action": letter.action,
         "version": letter.version,
-        "source": row.source,
+        "source": letter.row.source,
         "time": letter.time,
         "attempts": letter.attempts,
         "code": letter.code,
@@ -94,5 +92,5 @@ def shown(letter: DeadLetter, *, event: bool = False) -> dict[str, Any]:
         "remedy": reason.remedy if reason else "",
     }
     if event:
-        said["event"] = decode(row.event)
+        said["event"] = decode(letter.row.event)
     return said

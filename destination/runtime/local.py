@@ -89,7 +89,9 @@ def _inherited(settings: Settings) -> dict[str, str]:
 def _answers(server: str, sandbox: str | None) -> bool:
     try:
         ready = httpx.get(f"{server}/ready", timeout=1, trust_env=False).status_code == 200
-        there = sandbox is None or httpx.get(f"{sandbox}/sandbox/counts", timeout=1, trust_env=False)
+        there = sandbox is None or httpx.get(
+            f"{sandbox}/sandbox/counts", timeout=1, trust_env=False
+        )
     except httpx.TransportError:
         return False
     return ready and bool(there)

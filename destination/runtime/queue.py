@@ -66,9 +66,9 @@ class Scheduler(threading.Thread):
             ticks += 1
             room = AHEAD - jobs.count
             if room > 0:
-                for lane in scripts.run("dispatch", [PREFIX, room, self._visibility]):
-                    connection, _, mapping = lane.decode().partition("\t")
-                    jobs.enqueue(SEND, connection, mapping, result_ttl=0, failure_ttl=3600)
+                for member in scripts.run("dispatch", [PREFIX, room, self._visibility]):
+                    connection, _, lane = member.decode().partition("\t")
+                    jobs.enqueue(SEND, connection, lane, result_ttl=0, failure_ttl=3600)
 
     @staticmethod
     def _sweep(scripts: Scripts) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,7 +13,7 @@ from destination.pipeline import Route, backoff, exhausted
 from destination.runtime.connections import Exchange
 from destination.runtime.lanes import Record
 from destination.runtime.logs import log
-from destination.runtime.store import DeadLetter, Row, encode_row
+from destination.runtime.store import DeadLetter, Row
 from destination.settings import Settings
 
 FIRST_POLL = 0.5
@@ -28,12 +28,14 @@ class Settling:
     """Turns outcomes into operations. ``chance`` gives a number in [0, 1) for jitter."""
 
     connection: str
-    route: Route
+    lane: str
+    routes: Mapping[str, Route]
     settings: Settings
     now: float
     chance: Callable[[], float]
     record: Record = field(default_factory=Record)
-    _counts: dict[str, int] = field(default_factory=dict)
+    _ends: dict[tuple[str, str], int] = field(default_factory=dict)
+    _reasons: dict[tuple[str, str], int] = field(default_factory=dict)
     _waiting: set[str] = field(default_factory=set)
     _hold: float | None = None
     _reason: str = ""
@@ -77,15 +79,20 @@ class Settling:
             self.record.free(person)
         return self._finished()
 
+    def halt_job(self, job: str, halt: Halt) -> Record:
+        """The record for a job that cannot be asked about until a person has acted."""
+        self.record.poll(job, PROBE)
+        self._halt(halt.code, halt.message)
+        return self.record
+
     def _finished(self) -> Record:
-        for name, by in self._counts.items():
-            self.record.count(name, by)
+        for (mapping, state), by in self._ends.items():
+            self.record.end(mapping, state, by)
+        for (mapping, reason), by in self._reasons.items():
+            self.record.count(mapping, reason, by)
         if self._hold is not None:
             self.record.hold(self._hold, self._reason)
         return self.record
-
-    def _count(self, name: str) -> None:
-        self._counts[name] = self._counts.get(name, 0) + 1
 
     def _halt(self, code: str, message: str) -> None:
         if self._reason != code:
@@ -96,28 +103,29 @@ class Settling:
     def _end(self, row: Row, outcome: Delivered | Dropped | Discard, seen: list[Exchange]) -> None:
         match outcome:
             case Delivered(code=code, note=note):
-                self._count("delivered")
-                self._tell(row, "delivered", code, note, seen)
+                state = "delivered"
             case Dropped(code=code, note=note):
-                self._count("dropped")
-                self._count(f"dropped:{code}")
-                self._tell(row, "dropped", code, note, seen)
-            case Discard(code=code, message=message):
-                self._count("dead")
+                state = "dropped"
+                reason = (row.mapping, f"dropped:{code}")
+                self._reasons[reason] = self._reasons.get(reason, 0) + 1
+            case Discard(code=code, message=note):
+                state = "dead"
                 self.record.bury(self._letter(row, outcome))
-                self._tell(row, "dead", code, message, seen)
+        self._ends[row.mapping, state] = self._ends.get((row.mapping, state), 0) + 1
+        self._tell(row, state, code, note, seen)
 
     def _letter(self, row: Row, end: Discard) -> DeadLetter:
-        mapping = self.route.mapping
+        mapping = self.routes[row.mapping].mapping
         return DeadLetter(
             id=f"{row.id}:{mapping.name}",
             mapping=mapping.name,
+            lane=self.lane,
             action=mapping.action,
             version=mapping.version,
             code=end.code,
             message=end.message,
             time=self.now,
-            row=msgspec.Raw(encode_row(row)),
+            row=row,
             field=end.field,
             status=end.status,
             attempts=row.attempts + 1,
@@ -127,6 +135,9 @@ class Settling:
         if not outcome.spends:
             if row.person in self._waiting:
                 self.record.park(row, 0)
+            elif outcome.after and not outcome.whole:
+                self._waiting.add(row.person)
+                self.record.park(row, outcome.after, first=True)
             else:
                 self.record.front(row)
             if outcome.whole:
@@ -167,7 +178,7 @@ class Settling:
             self._hold, self._reason = jittered, reason
 
     def _tell(self, row: Row, outcome: str, code: str, note: str, seen: list[Exchange]) -> None:
-        mapping = self.route.mapping
+        mapping = self.routes[row.mapping].mapping
         said = {
             "connection": self.connection,
             "mapping": mapping.name,
@@ -182,8 +193,3 @@ class Settling:
         }
         log.info("delivery", **said, seconds=round(sum(each.seconds for each in seen), 3))
         self.record.log(encode({**said, "note": note[:200], "time": self.now}))
-
-
-def retry_of(error: Exception) -> Retry:
-    """What a fault of our own means for a row: tried again, and dead at the end of its budget."""
-    return Retry("internal_error", f"{type(error).__name__}: {error}"[:200])

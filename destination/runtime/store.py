@@ -1,22 +1,22 @@
 """Every Redis key and script: what stands where, and how to run the scripts.
 
-Keys (``destination:`` is the prefix; C a connection, M a mapping, P a person, J a job):
+Keys (``destination:`` is the prefix; C a connection, L a lane, M a mapping, P a person, J a job):
 
 ======================================  ======  =================================================
 key                                     type    meaning
 ======================================  ======  =================================================
-``destination:due``                     zset    lane (``C<TAB>M``) -> ms at which it wants a worker
+``destination:due``                     zset    lane (``C<TAB>L``) -> ms at which it wants a worker
 ``destination:lanes``                   set     every lane that was ever used
 ``destination:sources``                 hash    ``source|field`` -> count
 ``destination:C:seen:W:B``              hash    dedupe ids of window W, bucket B (a field each)
-``destination:C:lane:M``                list    rows to deliver, first accepted first
-``destination:C:lease:M``               string  token of the worker that has the lane, with a TTL
-``destination:C:hold:M``                string  reason for which the lane waits, with a TTL
-``destination:C:parked:M``              zset    person -> ms at which their rows may go on (inf: when
+``destination:C:lane:L``                list    rows to deliver, first accepted first
+``destination:C:lease:L``               string  token of the worker that has the lane, with a TTL
+``destination:C:hold:L``                string  reason for which the lane waits, with a TTL
+``destination:C:parked:L``              zset    person -> ms at which their rows may go on (inf: when
                                                 their job at Klaviyo has ended)
-``destination:C:chain:M:P``             list    rows of a parked person, in order
-``destination:C:jobs:M``                zset    job at Klaviyo -> ms of the next poll
-``destination:C:job:M:J``               list    rows submitted with a job
+``destination:C:chain:L:P``             list    rows of a parked person, in order
+``destination:C:jobs:L``                zset    job at Klaviyo -> ms of the next poll
+``destination:C:job:L:J``               list    rows submitted with a job
 ``destination:C:counts``                hash    ``M|field`` -> count
 ``destination:C:dead``                  hash    id -> dead letter
 ``destination:C:dead:order``            zset    id -> ms at which it died
@@ -27,7 +27,9 @@ key                                     type    meaning
 ``destination:A:known:K``               string  what ``once`` remembers, with a TTL
 ======================================  ======  =================================================
 
-A row (``Row``) is JSON. Hash buckets of up to 128 short fields are one small block of memory in
+A lane is named after the mapping whose rows stand in it, or after what the actions that share it
+must keep in order (``lists``, ``consent``). A row is its mapping's name, a line feed and a JSON
+``Row``. Hash buckets of up to 128 short fields are one small block of memory in
 Redis: about 22 bytes per dedupe id, where a key of its own takes 100 and more.
 """
 
@@ -55,7 +57,7 @@ _WHEN_FULL = frozenset(
 class Row(msgspec.Struct, omit_defaults=True):
     """A delivery that waits: the event and what has been tried.
 
-    ``since`` is the unix time of the first failed attempt, 0 before any; ``attempts`` counts those
+    ``mapping`` is not in the JSON but before it. ``since`` is the unix time of the first failed attempt, 0 before any; ``attempts`` counts those
     that spend the retry budget.
     """
 
@@ -66,6 +68,7 @@ class Row(msgspec.Struct, omit_defaults=True):
     attempts: int = 0
     since: float = 0.0
     replayed: int = 0
+    mapping: str = ""
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True):
@@ -73,12 +76,13 @@ class DeadLetter(msgspec.Struct, omit_defaults=True):
 
     id: str
     mapping: str
+    lane: str
     action: str
     version: str
     code: str
     message: str
     time: float
-    row: msgspec.Raw
+    row: Row
     field: str = ""
     status: int | None = None
     attempts: int = 0
@@ -89,14 +93,28 @@ _letters = msgspec.json.Decoder(DeadLetter)
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_row(row: Row | DeadLetter) -> bytes:
-    """The JSON that stands in Redis."""
+def encode_item(row: Row) -> bytes:
+    """A row without its mapping, as it is handed to the accept script."""
     return _encode(row)
 
 
-def decode_row(text: bytes | msgspec.Raw) -> Row:
+def encode_row(row: Row) -> bytes:
+    """A row as it stands in a lane."""
+    bare = msgspec.structs.replace(row, mapping="")
+    return row.mapping.encode() + b"\n" + _encode(bare)
+
+
+def decode_row(text: bytes) -> Row:
     """Read a row of a lane. Raises ``msgspec.DecodeError``."""
-    return _rows.decode(text)
+    mapping, _, item = text.partition(b"\n")
+    row = _rows.decode(item)
+    row.mapping = mapping.decode()
+    return row
+
+
+def encode_letter(letter: DeadLetter) -> bytes:
+    """A dead letter as it stands in Redis."""
+    return _encode(letter)
 
 
 def decode_letter(text: bytes) -> DeadLetter:

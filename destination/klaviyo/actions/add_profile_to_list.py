@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from destination.action import Action, Payload
-from destination.delivery import Discard
-from destination.errors import Ended
 from destination.klaviyo.actions import upsert_profile
 from destination.klaviyo.email import is_public_email
 from destination.klaviyo.identifiers import PROFILE
 from destination.klaviyo.imports import BATCH
+from destination.klaviyo.order import membership
 from destination.klaviyo.payloads import (
     COUNTRY,
     EMAIL,
@@ -30,11 +29,7 @@ def prepare(payload: Payload, _now: float) -> Payload:
     Only here Segment asks of an address that it ends like a public domain.
     """
     require_list(payload)
-    ready = with_identifiers(payload, PROFILE)
-    if "email" in ready and not is_public_email(ready["email"]):
-        message = f"{ready['email'][:100]!r} does not end in a public domain such as .com"
-        raise Ended(Discard("invalid_email", message, "email"))
-    return ready
+    return with_identifiers(payload, PROFILE, is_public_email)
 
 
 ACTION = Action(
@@ -56,4 +51,5 @@ ACTION = Action(
     prepare=prepare,
     perform=upsert_profile.perform,
     batch=BATCH,
+    order=membership,
 )

@@ -13,6 +13,7 @@ from destination.klaviyo.batch import send_rows
 from destination.klaviyo.identifiers import PROFILE
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
+from destination.klaviyo.order import membership
 from destination.klaviyo.payloads import (
     COUNTRY,
     EMAIL,
@@ -98,6 +99,7 @@ ACTION = Action(
     prepare=prepare,
     perform=perform,
     batch=BATCH,
+    order=membership,
 )
 
 REMOVE_PROFILE = Action(
@@ -110,4 +112,5 @@ REMOVE_PROFILE = Action(
     prepare=prepare,
     perform=perform,
     batch=BATCH,
+    order=membership,
 )

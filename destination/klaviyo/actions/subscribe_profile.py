@@ -13,6 +13,7 @@ from destination.klaviyo.batch import send_rows
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import Json, profile
+from destination.klaviyo.order import consent
 from destination.klaviyo.payloads import (
     COUNTRY,
     EMAIL,
@@ -142,4 +143,5 @@ ACTION = Action(
     prepare=prepare,
     perform=perform,
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch, group),
+    order=consent,
 )

@@ -17,6 +17,7 @@ from destination.klaviyo.batch import send_rows
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import Json, profile
+from destination.klaviyo.order import consent
 from destination.klaviyo.payloads import COUNTRY, EMAIL, LIST_ID, PHONE, with_identifiers, without
 from destination.klaviyo.people import Who, find, key, who
 from destination.sending import Account
@@ -145,4 +146,5 @@ ACTION = Action(
     prepare=prepare,
     perform=perform,
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch, group),
+    order=consent,
 )

@@ -9,6 +9,7 @@ from destination.klaviyo import requests
 from destination.klaviyo.identifiers import PROFILE
 from destination.klaviyo.imports import BATCH
 from destination.klaviyo.lists import about_list, list_id
+from destination.klaviyo.order import membership_if_listed
 from destination.klaviyo.payloads import (
     COUNTRY,
     EMAIL,
@@ -62,4 +63,5 @@ ACTION = Action(
     prepare=prepare,
     perform=perform,
     batch=BATCH,
+    order=membership_if_listed,
 )

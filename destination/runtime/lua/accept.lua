@@ -7,7 +7,8 @@
 --       4 n                 how many counter increments follow, then n times:
 --            source field by        counts[source|field] += by
 --       then, until the end, per event:
---            connection source bucket digest item lanes, then per lane: mapping wait_ms size
+--            connection source bucket digest item targets, then per target:
+--            lane mapping wait_ms size
 -- Returns one letter per event: A accepted, D duplicate.
 -- Keys: see store.py.
 
@@ -34,7 +35,7 @@ end
 
 while at <= #ARGV do
   local connection, source, bucket, digest = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local item, lanes = ARGV[at + 4], tonumber(ARGV[at + 5])
+  local item, targets = ARGV[at + 4], tonumber(ARGV[at + 5])
   at = at + 6
   local own = prefix .. connection .. ':'
   local current = own .. 'seen:' .. window .. ':' .. bucket
@@ -42,21 +43,22 @@ while at <= #ARGV do
   if redis.call('HEXISTS', before, digest) == 1 or redis.call('HSETNX', current, digest, '') == 0 then
     answer[#answer + 1] = 'D'
     count(sources, source .. '|duplicate')
-    at = at + 3 * lanes
+    at = at + 4 * targets
   else
     if redis.call('HLEN', current) == 1 then
       redis.call('EXPIRE', current, ttl)
     end
     answer[#answer + 1] = 'A'
     count(sources, source .. '|accepted')
-    for _ = 1, lanes do
-      local mapping = ARGV[at]
-      local length = redis.call('RPUSH', own .. 'lane:' .. mapping, item)
+    for _ = 1, targets do
+      local lane, mapping = ARGV[at], ARGV[at + 1]
+      local length = redis.call('RPUSH', own .. 'lane:' .. lane, mapping .. '\n' .. item)
       count(own .. 'counts', mapping .. '|accepted')
-      touched[connection .. '\t' .. mapping] = {
-        own, mapping, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), length,
+      count(own .. 'counts', mapping .. '|pending')
+      touched[connection .. '\t' .. lane] = {
+        own, lane, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), length,
       }
-      at = at + 3
+      at = at + 4
     end
   end
 end
@@ -67,16 +69,16 @@ for key, fields in pairs(counts) do
   end
 end
 
-for lane, seen in pairs(touched) do
-  local own, mapping, wait, size, length = seen[1], seen[2], seen[3], seen[4], seen[5]
-  redis.call('SADD', prefix .. 'lanes', lane)
+for member, seen in pairs(touched) do
+  local own, lane, wait, size, length = seen[1], seen[2], seen[3], seen[4], seen[5]
+  redis.call('SADD', prefix .. 'lanes', member)
   -- A lane that waits for a pause or for its worker keeps the time that those have set.
-  if redis.call('EXISTS', own .. 'hold:' .. mapping, own .. 'lease:' .. mapping) > 0 then
-    redis.call('ZADD', prefix .. 'due', 'NX', now + wait, lane)
+  if redis.call('EXISTS', own .. 'hold:' .. lane, own .. 'lease:' .. lane) > 0 then
+    redis.call('ZADD', prefix .. 'due', 'NX', now + wait, member)
   elseif length >= size then
-    redis.call('ZADD', prefix .. 'due', 'LT', now, lane)
+    redis.call('ZADD', prefix .. 'due', 'LT', now, member)
   else
-    redis.call('ZADD', prefix .. 'due', 'LT', now + wait, lane)
+    redis.call('ZADD', prefix .. 'due', 'LT', now + wait, member)
   end
 end
 

@@ -1,14 +1,14 @@
 -- Take the lease of a lane and put back what was parked and is due.
 --
--- ARGV  1 prefix  2 connection  3 mapping  4 token  5 lease (ms)
+-- ARGV  1 prefix  2 connection  3 lane  4 token  5 lease (ms)
 -- Returns  {'taken', due jobs...}  the lease is ours; these jobs at Klaviyo are to be polled
 --          {'leased'}              another worker has it
 --          {'held'}                the lane waits; it is due again when it may go on
 --          {'halted', probe}       the connection is paused; probe is 1 when it is our turn to ask
 
-local prefix, connection, mapping, token, lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local prefix, connection, name, token, lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local own = prefix .. connection .. ':'
-local due, member = prefix .. 'due', connection .. '\t' .. mapping
+local due, member = prefix .. 'due', connection .. '\t' .. name
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -24,20 +24,20 @@ if halt then
   return {'halted', turn}
 end
 
-local held = redis.call('PTTL', own .. 'hold:' .. mapping)
+local held = redis.call('PTTL', own .. 'hold:' .. name)
 if held > 0 then
   redis.call('ZADD', due, now + held, member)
   return {'held'}
 end
 
-if not redis.call('SET', own .. 'lease:' .. mapping, token, 'NX', 'PX', lease) then
+if not redis.call('SET', own .. 'lease:' .. name, token, 'NX', 'PX', lease) then
   return {'leased'}
 end
 redis.call('ZADD', due, now + lease, member)
 
-local lane, parked = own .. 'lane:' .. mapping, own .. 'parked:' .. mapping
+local lane, parked = own .. 'lane:' .. name, own .. 'parked:' .. name
 for _, person in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', now, 'LIMIT', 0, 1000)) do
-  local chain = own .. 'chain:' .. mapping .. ':' .. person
+  local chain = own .. 'chain:' .. name .. ':' .. person
   local row = redis.call('RPOP', chain)
   while row do
     redis.call('LPUSH', lane, row)
@@ -46,6 +46,6 @@ for _, person in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', now, 'LIMIT'
   redis.call('ZREM', parked, person)
 end
 
-local jobs = redis.call('ZRANGEBYSCORE', own .. 'jobs:' .. mapping, '-inf', now, 'LIMIT', 0, 20)
+local jobs = redis.call('ZRANGEBYSCORE', own .. 'jobs:' .. name, '-inf', now, 'LIMIT', 0, 20)
 table.insert(jobs, 1, 'taken')
 return jobs

@@ -1,7 +1,7 @@
 -- Record what became of rows read from the head of a lane, or of the rows of a job: in one step
 -- each row leaves where it was and stands where it belongs. Only the holder of the lease may.
 --
--- ARGV  1 prefix  2 connection  3 mapping  4 token  5 lease (ms)
+-- ARGV  1 prefix  2 connection  3 lane  4 token  5 lease (ms)
 --       6 taken    rows to cut from the head of the lane
 --       7 job      '' or the job whose rows these are (its list is deleted)
 --       8 recent   how many entries the log of recent deliveries keeps
@@ -10,7 +10,7 @@
 --         'park'  person wait_ms first row   behind its person; first = 1 puts it before those waiting
 --         'free'  person                  nothing of this person is under way any more
 --         'dead'  id record               a dead letter
---         'count' field by                counts[mapping|field] += by
+--         'count' mapping field by        counts[mapping|field] += by
 --         'log'   entry                   into the log of recent deliveries
 --         'sent'  job person row          submitted to a job; its person waits for the job
 --         'poll'  job wait_ms             ask for the job then
@@ -18,25 +18,25 @@
 --         'halt'  wait_ms reason          the connection waits
 -- Returns 1, or 0 when the lease was lost and nothing was done.
 
-local prefix, connection, mapping, token, lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local prefix, connection, name, token, lease = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local own = prefix .. connection .. ':'
-local held = own .. 'lease:' .. mapping
+local held = own .. 'lease:' .. name
 if redis.call('GET', held) ~= token then
   return 0
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('PEXPIRE', held, lease)
-redis.call('ZADD', prefix .. 'due', now + lease, connection .. '\t' .. mapping)
+redis.call('ZADD', prefix .. 'due', now + lease, connection .. '\t' .. name)
 
-local lane, parked, counts = own .. 'lane:' .. mapping, own .. 'parked:' .. mapping, own .. 'counts'
-local jobs, log = own .. 'jobs:' .. mapping, own .. 'recent'
+local lane, parked, counts = own .. 'lane:' .. name, own .. 'parked:' .. name, own .. 'counts'
+local jobs, log = own .. 'jobs:' .. name, own .. 'recent'
 local taken, job, recent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 if taken > 0 then
   redis.call('LTRIM', lane, taken, -1)
 end
 if job ~= '' then
-  redis.call('DEL', own .. 'job:' .. mapping .. ':' .. job)
+  redis.call('DEL', own .. 'job:' .. name .. ':' .. job)
   redis.call('ZREM', jobs, job)
 end
 
@@ -49,7 +49,7 @@ while at <= #ARGV do
     at = at + 2
   elseif what == 'park' then
     local person, first, row = ARGV[at + 1], ARGV[at + 3], ARGV[at + 4]
-    local chain = own .. 'chain:' .. mapping .. ':' .. person
+    local chain = own .. 'chain:' .. name .. ':' .. person
     if first == '1' then
       redis.call('LPUSH', chain, row)
       redis.call('ZADD', parked, now + ARGV[at + 2], person)
@@ -60,7 +60,7 @@ while at <= #ARGV do
     at = at + 5
   elseif what == 'free' then
     local person = ARGV[at + 1]
-    if redis.call('EXISTS', own .. 'chain:' .. mapping .. ':' .. person) == 1 then
+    if redis.call('EXISTS', own .. 'chain:' .. name .. ':' .. person) == 1 then
       redis.call('ZADD', parked, 'LT', now, person)
     else
       redis.call('ZREM', parked, person)
@@ -72,21 +72,21 @@ while at <= #ARGV do
     redis.call('ZADD', own .. 'dead:order', now, id)
     at = at + 3
   elseif what == 'count' then
-    redis.call('HINCRBY', counts, mapping .. '|' .. ARGV[at + 1], ARGV[at + 2])
-    at = at + 3
+    redis.call('HINCRBY', counts, ARGV[at + 1] .. '|' .. ARGV[at + 2], ARGV[at + 3])
+    at = at + 4
   elseif what == 'log' then
     redis.call('LPUSH', log, ARGV[at + 1])
     logged = true
     at = at + 2
   elseif what == 'sent' then
-    redis.call('RPUSH', own .. 'job:' .. mapping .. ':' .. ARGV[at + 1], ARGV[at + 3])
+    redis.call('RPUSH', own .. 'job:' .. name .. ':' .. ARGV[at + 1], ARGV[at + 3])
     redis.call('ZADD', parked, 'inf', ARGV[at + 2])
     at = at + 4
   elseif what == 'poll' then
     redis.call('ZADD', jobs, now + ARGV[at + 2], ARGV[at + 1])
     at = at + 3
   elseif what == 'hold' then
-    redis.call('SET', own .. 'hold:' .. mapping, ARGV[at + 2], 'PX', ARGV[at + 1])
+    redis.call('SET', own .. 'hold:' .. name, ARGV[at + 2], 'PX', ARGV[at + 1])
     at = at + 3
   elseif what == 'halt' then
     redis.call('HSET', own .. 'halt', 'probe_at', now + ARGV[at + 1], 'reason', ARGV[at + 2])

@@ -1,6 +1,6 @@
 -- The holder of a lease is alive and goes on.
 --
--- ARGV  1 prefix  2 connection  3 mapping  4 token  5 lease (ms)
+-- ARGV  1 prefix  2 connection  3 lane  4 token  5 lease (ms)
 -- Returns 1, or 0 when the lease is no longer ours.
 
 local key = ARGV[1] .. ARGV[2] .. ':lease:' .. ARGV[3]

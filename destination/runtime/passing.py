@@ -1,0 +1,95 @@
+"""One pass over rows of a lane: plan each, send them, an outcome for every one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from destination.action import Payload
+from destination.delivery import Outcome, Retry
+from destination.errors import Ended
+from destination.event import decode
+from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
+from destination.runtime.connections import Exchange, Working
+from destination.runtime.logs import log
+from destination.runtime.store import Row
+
+PASS_SECONDS = 20.0
+"""No new request is started when a pass has lasted this long."""
+
+LOOK_AGAIN = 30.0
+"""Seconds until a row looks again for its mapping, gone or disabled."""
+
+
+class Pass:
+    """Rows of one lane on their way; ``exchanges`` are the requests made for each row number."""
+
+    def __init__(
+        self, rows: Sequence[Row], routes: Mapping[str, Route], working: Working, spread: Spread
+    ) -> None:
+        self._rows = rows
+        self._routes = routes
+        self._working = working
+        self._spread = spread
+        self._until = time.monotonic() + PASS_SECONDS
+        self.exchanges: dict[int, list[Exchange]] = {}
+
+    def outcomes(self) -> list[Outcome]:
+        """Send what can be sent; every row gets an outcome, whatever goes wrong."""
+        now = time.time()
+        ends: dict[int, Outcome] = {}
+        planned: dict[tuple[str, bool], list[tuple[int, Delivery]]] = {}
+        claimed: dict[str, tuple[str, bool]] = {}
+        for number, row in enumerate(self._rows):
+            found = self._plan(row, now)
+            if not isinstance(found, dict):
+                ends[number] = found
+                continue
+            mapping = self._routes[row.mapping].mapping
+            key = (mapping.action, mapping.batch.enabled)
+            if claimed.setdefault(row.person, key) != key:
+                ends[number] = LATER
+                continue
+            planned.setdefault(key, []).append((number, Delivery(row.person, found)))
+        for (_action, batched), deliveries in planned.items():
+            self._deliver(deliveries, batched, ends)
+        return [ends[number] for number in range(len(self._rows))]
+
+    def _plan(self, row: Row, now: float) -> Payload | Outcome:
+        route = self._routes.get(row.mapping)
+        if route is None or not route.mapping.enabled:
+            code = "mapping_missing" if route is None else "mapping_disabled"
+            return Retry(code, row.mapping, LOOK_AGAIN, spends=False)
+        try:
+            return plan(decode(row.event), route, now)
+        except Ended as ended:
+            return ended.outcome
+        except Exception as error:  # noqa: BLE001 a fault of ours must not stop the lane
+            log.exception("plan_failed", mapping=row.mapping, id=row.id)
+            return _fault(error)
+
+    def _deliver(
+        self, deliveries: list[tuple[int, Delivery]], batched: bool, ends: dict[int, Outcome]
+    ) -> None:
+        numbers = [number for number, _delivery in deliveries]
+        route = self._routes[self._rows[numbers[0]].mapping]
+        seen: dict[int, list[Exchange]] = {}
+        try:
+            outcomes = deliver(
+                [delivery for _number, delivery in deliveries],
+                route.action,
+                self._working.account_for(seen, self._until),
+                batched=batched,
+                spread=self._spread,
+            )
+        except Exception as error:  # noqa: BLE001 as above
+            log.exception("send_failed", action=route.action.name)
+            outcomes = [_fault(error)] * len(numbers)
+        for position, number in enumerate(numbers):
+            ends[number] = outcomes[position]
+            self.exchanges[number] = seen.get(position, [])
+
+
+def _fault(error: Exception) -> Retry:
+    """A fault of our own must not stop the lane: tried again, and dead when its budget is spent."""
+    return Retry("internal_error", f"{type(error).__name__}: {error}"[:200])

@@ -1,0 +1,87 @@
+"""``kill -9`` in the middle of the work: nothing that was answered 200 is lost or doubled."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.stack import KEY, Stack, until
+
+EVENTS = 600
+BATCH = 20
+
+
+class Poster(threading.Thread):
+    """Plays an SDK: posts batches, repeats what was not answered 200, and notes what was."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(daemon=True)
+        self._stack = stack
+        self.answered: list[str] = []
+
+    def run(self) -> None:
+        """Post everything, however long it takes."""
+        with httpx.Client(trust_env=False, timeout=5) as http:
+            for start in range(0, EVENTS, BATCH):
+                batch = [event(n) for n in range(start, start + BATCH)]
+                until(lambda batch=batch: self._post(http, batch), 60, "not accepted")
+                self.answered += [each["messageId"] for each in batch]
+
+    def _post(self, http: httpx.Client, batch: list[dict[str, Any]]) -> bool:
+        try:
+            url = f"{self._stack.server}/v1/batch"
+            return http.post(url, json={"batch": batch}, auth=(KEY, "")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def event(number: int) -> dict[str, Any]:
+    """Every third a profile, the rest events of 50 people."""
+    who = {"email": f"person{number % 50}@acme.io"}
+    common = {"messageId": f"m-{number}", "userId": f"u-{number % 50}"}
+    if number % 3 == 0:
+        return {**common, "type": "identify", "traits": {**who, "last": number}}
+    return {
+        **common,
+        "type": "track",
+        "event": "Done",
+        "properties": {"n": number},
+        "context": {"traits": who},
+    }
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("part", ["work", "serve", "redis", "sandbox"])
+def test_kill_9_loses_and_doubles_nothing(stack: Stack, part: str) -> None:
+    """Three kills in mid-run, each followed by a restart."""
+    poster = Poster(stack)
+    poster.start()
+    for share in (0.2, 0.5, 0.8):
+        until(lambda share=share: len(poster.answered) >= EVENTS * share, 60, stack.logs())
+        stack.kill(part)
+        if part != "redis":
+            stack.start(part)
+    poster.join(90)
+    assert len(poster.answered) == EVENTS
+    stack.wait_ready()
+    counts = stack.settle(90)
+    connection = counts["connections"]["default"]
+    assert connection["accepted"] == EVENTS
+    assert connection["dead"] == connection["dropped"] == 0
+    held = stack.held()
+    ids = sorted(each["unique_id"] for each in held["events"])
+    assert ids == sorted(f"m-{n}" for n in range(EVENTS) if n % 3)
+    assert len(held["profiles"]) == 50
+    last = {
+        each["attributes"]["email"]: each["attributes"]["properties"]["last"]
+        for each in held["profiles"]
+    }
+    assert last == {f"person{p}@acme.io": last_identify(p) for p in range(50)}
+
+
+def last_identify(person: int) -> int:
+    """The number of the last identify of a person, which must have won."""
+    return max(n for n in range(EVENTS) if n % 3 == 0 and n % 50 == person)

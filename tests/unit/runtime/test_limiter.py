@@ -1,0 +1,107 @@
+"""The shared rate limit in a real Redis."""
+
+from __future__ import annotations
+
+import pytest
+
+from destination.action import Window
+from destination.errors import NoRoom
+from destination.runtime.limiter import Limiter, limited
+from destination.runtime.store import PREFIX, Scripts
+from destination.sending import Request, Response
+
+CALLS = f"{PREFIX}acct:calls:create_event"
+
+
+def limiter(scripts: Scripts, *windows: Window) -> tuple[Limiter, list[float]]:
+    """A limiter that notes how long it would have slept instead of sleeping."""
+    slept: list[float] = []
+    found = Limiter(scripts, "acct", lambda _operation: windows, deadline=30, sleep=slept.append)
+    return found, slept
+
+
+def shift(scripts: Scripts, seconds: float) -> None:
+    """Let ``seconds`` pass for the calls made so far."""
+    client = scripts.client
+    for call, at in client.zrange(CALLS, 0, -1, withscores=True):  # type: ignore[misc,union-attr]  # sync client
+        client.zadd(CALLS, {call: float(at) - seconds * 1000})
+
+
+def test_no_more_calls_than_the_window_allows(scripts: Scripts) -> None:
+    """The fourth of three is told how long to wait."""
+    mine, _slept = limiter(scripts, Window(3, 60))
+    for _ in range(3):
+        mine.answered("create_event", mine.acquire("create_event"))
+    with pytest.raises(NoRoom) as error:
+        mine.acquire("create_event")
+    assert 55 < error.value.after <= 60.1
+
+
+def test_a_call_counts_for_one_window_after_its_answer(scripts: Scripts) -> None:
+    """Not from when it was sent: the server may have counted it as late as its answer."""
+    mine, _slept = limiter(scripts, Window(1, 60))
+    call = mine.acquire("create_event")
+    shift(scripts, 50)
+    mine.answered("create_event", call)
+    shift(scripts, 59)
+    with pytest.raises(NoRoom) as error:
+        mine.acquire("create_event")
+    assert error.value.after <= 1.1
+    shift(scripts, 2)
+    assert mine.acquire("create_event")
+
+
+def test_every_window_is_kept(scripts: Scripts) -> None:
+    """A free second does not open a spent minute."""
+    mine, _slept = limiter(scripts, Window(2, 1), Window(3, 60))
+    for _ in range(2):
+        mine.answered("create_event", mine.acquire("create_event"))
+    shift(scripts, 2)
+    mine.answered("create_event", mine.acquire("create_event"))
+    shift(scripts, 2)
+    with pytest.raises(NoRoom) as error:
+        mine.acquire("create_event")
+    assert error.value.after > 50
+
+
+def test_a_short_wait_is_slept_through(scripts: Scripts) -> None:
+    """A worker does not give its lane back for a moment."""
+    mine, slept = limiter(scripts, Window(1, 1))
+    mine.answered("create_event", mine.acquire("create_event"))
+    shift(scripts, 0.5)
+    with pytest.raises(NoRoom):
+        mine.acquire("create_event")
+    assert slept
+    assert 0 < slept[0] <= 0.6
+
+
+def test_a_pause_holds_everybody_back(scripts: Scripts) -> None:
+    """After a 429 nobody asks before Retry-After is over, whoever got the answer."""
+    mine, _slept = limiter(scripts, Window(100, 1))
+    send = limited(lambda _request: Response(429, {}, b""), mine, lambda _response: 30.0)
+    assert send(Request("POST", "/api/events", "create_event")).status == 429
+    other, _slept = limiter(scripts, Window(100, 1))
+    with pytest.raises(NoRoom) as error:
+        other.acquire("create_event")
+    assert 29 < error.value.after <= 30
+    assert other.acquire("create_profile")
+
+
+def test_a_shorter_pause_does_not_shorten_a_longer_one(scripts: Scripts) -> None:
+    """Answers may come in any order."""
+    mine, _slept = limiter(scripts, Window(100, 1))
+    first, second = mine.acquire("create_event"), mine.acquire("create_event")
+    mine.answered("create_event", first, 30, "throttled")
+    mine.answered("create_event", second, 1, "throttled")
+    with pytest.raises(NoRoom) as error:
+        mine.acquire("create_event")
+    assert error.value.after > 25
+
+
+def test_a_call_under_way_counts(scripts: Scripts) -> None:
+    """It may reach the server at any moment."""
+    mine, _slept = limiter(scripts, Window(1, 60))
+    mine.acquire("create_event")
+    shift(scripts, 29)
+    with pytest.raises(NoRoom):
+        mine.acquire("create_event")
