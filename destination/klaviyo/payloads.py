@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from destination.action import Payload
@@ -10,6 +10,7 @@ from destination.delivery import Discard
 from destination.errors import Ended
 from destination.fields import Field
 from destination.klaviyo.countries import COUNTRIES
+from destination.klaviyo.email import is_email
 from destination.klaviyo.identifiers import prepare_identifiers
 from destination.klaviyo.times import to_iso
 
@@ -86,12 +87,14 @@ PROPERTY_OPERATIONS = (
 )
 
 
-def with_identifiers(payload: Payload, allow: frozenset[str]) -> Payload:
+def with_identifiers(
+    payload: Payload, allow: frozenset[str], is_email: Callable[[str], bool] = is_email
+) -> Payload:
     """The payload with its identifiers checked and the phone number in E.164.
 
     Raises ``Ended`` with the discard that names the identifier at fault.
     """
-    found = prepare_identifiers(payload, allow=allow)
+    found = prepare_identifiers(payload, allow=allow, is_email=is_email)
     return {**found, **without(payload, (*allow, "country_code"))}
 
 

@@ -89,7 +89,8 @@ def _find(
     def accept(response: Response, some: Sequence[str]) -> list[Outcome]:
         chosen = any_of(name, some)
         for each in pages(lambda cursor: page(chosen, cursor), account, response):
-            profiles.setdefault(each["id"], each)
+            known = attributes_of(profiles.get(each["id"], {}))
+            profiles[each["id"]] = {**each, "attributes": {**known, **attributes_of(each)}}
         return [Delivered()] * len(some)
 
     limit = Bulk(LOOKUP, BODY_BYTES, BODY_BYTES)

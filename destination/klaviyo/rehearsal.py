@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from destination.delivery import Outcome
-from destination.event import encode
+from destination.event import decode, encode
 from destination.klaviyo.requests import get_accounts
 from destination.klaviyo.verdict import verdict
 from destination.sending import Account, Request, Response
@@ -27,7 +27,7 @@ def rehearse(request: Request) -> Response:
             given = _given_id(request)
             return _answer(200 if given else 201, _resource("profile", given or _ulid(request)))
         case "get_profiles" | "get_profiles_for_list":
-            return _answer(200, [_who(request)])
+            return _answer(200, _people(request))
         case "create_list":
             return _answer(201, _resource("list", _short(request)))
         case "get_lists" | "get_errors_for_bulk_import_profiles_job":
@@ -60,12 +60,13 @@ def _given_id(request: Request) -> str:
     return str(request.json["data"].get("id") or "")
 
 
-def _who(request: Request) -> dict[str, Any]:
-    """A profile that has the first value of the filter, so that look-ups find somebody."""
-    field, _, values = request.query.get("filter", "").partition("(")[2].partition(",")
-    first = values.strip("[])").split('","')[0].strip('"')
-    found = _resource("profile", _ulid(request))
-    return {**found, "attributes": {field: first}}
+def _people(request: Request) -> list[dict[str, Any]]:
+    """A profile for each value of the filter; the first of every look-up is the same person."""
+    field, _, values = request.query["filter"].partition("(")[2].removesuffix(")").partition(",")
+    return [
+        {"type": "profile", "id": _spell(place, _ULID, 26), "attributes": {field: value}}
+        for place, value in enumerate(decode(values), 1)
+    ]
 
 
 def _digits(request: Request) -> int:

@@ -235,11 +235,7 @@ def bulk_unsuppress_profiles(emails: Iterable[str]) -> Request:
 
 def request_profile_deletion(name: str, value: str) -> Request:
     """Deletes everything Klaviyo has of the profile with that ``email``, ``phone_number`` or ``id``."""
-    who: Json = {"type": "profile"}
-    if name == "id":
-        who["id"] = value
-    else:
-        who["attributes"] = {name: value}
+    who = profile({}, id=value) if name == "id" else profile({name: value})
     kind = "data-privacy-deletion-job"
     data: Any = {"type": kind, "attributes": {"profile": {"data": who}}}
     return Request("POST", f"/api/{kind}s", "request_profile_deletion", {"data": data})
