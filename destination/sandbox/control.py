@@ -14,6 +14,7 @@ from destination.sandbox.world.events import Event
 from destination.sandbox.world.jobs import CANCELLED, COMPLETE, PROCESSING, QUEUED, Job
 from destination.sandbox.world.lists import Group, join
 from destination.sandbox.world.profiles import Profile
+from destination.sandbox.world.subscribing import confirm
 
 Command = Callable[[Bench, Any, float], Any]
 
@@ -43,6 +44,10 @@ def state(bench: Bench, name: str, now: float) -> dict[str, Any]:
         "mails": [
             {"kind": each.kind, "email": each.email, "list": each.list, "sent": written(each.sent)}
             for each in account.mails
+        ],
+        "pending": [
+            {"profile": each.profile, "channel": each.channel, "list": each.list}
+            for each in account.pending
         ],
         "dropped": [
             {"what": each.what, "reason": each.reason, "at": written(each.at)}
@@ -154,6 +159,34 @@ def _job_command(bench: Bench, body: Any, now: float) -> Any:
     return {"jobs": [_job(each) for each in found]}
 
 
+def _confirm(bench: Bench, body: Any, now: float) -> Any:
+    """Play the person who confirms: ``{"email" or "phone_number": ..., "list": optional id}``."""
+    account = bench.account(body.get("account", DEFAULT_ACCOUNT))
+    name = "email" if "email" in body else "phone_number"
+    profile = account.profiles.owner(name, body[name])
+    if profile is None:
+        raise ValueError(f"confirm: nobody has the {name} {body[name][:60]!r}")
+    return {"confirmed": confirm(account, profile, body.get("list"), now)}
+
+
+def _consent(bench: Bench, body: Any, now: float) -> Any:
+    """Play the person who clicks, or the mailbox that bounces.
+
+    ``{"email": ..., "unsubscribe": ["email.marketing"], "subscribe": [...], "suppress": [reason]}``
+    """
+    account = bench.account(body.get("account", DEFAULT_ACCOUNT))
+    profile = account.profiles.owner("email", body["email"])
+    if profile is None:
+        raise ValueError(f"consent: nobody has the email {body['email'][:60]!r}")
+    for channel in body.get("subscribe", []):
+        profile.consent.subscribe(channel, now, now, source=None, double=True)
+    for channel in body.get("unsubscribe", []):
+        profile.consent.unsubscribe(channel, now)
+    for reason in body.get("suppress", []):
+        profile.consent.suppressed.setdefault(reason, now)
+    return profile.consent.state()
+
+
 COMMANDS: Mapping[str, Command] = {
     "reset": _reset,
     "advance": _advance,
@@ -163,6 +196,8 @@ COMMANDS: Mapping[str, Command] = {
     "switches": _switches,
     "seed": _seed,
     "jobs": _job_command,
+    "confirm": _confirm,
+    "consent": _consent,
 }
 
 

@@ -212,7 +212,8 @@ def _body(rule: Mapping[str, Any], headers: dict[str, str]) -> bytes | None:
 
 def throttled(seconds: str) -> Problem:
     """The one problem of a 429."""
-    detail = f"Request was throttled. Expected available in {seconds} second."
+    unit = "second" if seconds == "1" else "seconds"
+    detail = f"Request was throttled. Expected available in {seconds} {unit}."
     return Problem(detail, "/data/", code="throttled", title="Request was throttled.")
 
 
@@ -235,8 +236,8 @@ def _scripts(value: Any) -> Iterator[tuple[str, list[Any]]]:
         steps = properties.get("__script") if isinstance(properties, dict) else None
         if isinstance(steps, list):
             yield _script_key(value), steps
-        for each in value.values():
-            if isinstance(each, (dict, list)):
+        for name, each in value.items():
+            if name != "properties" and isinstance(each, (dict, list)):
                 yield from _scripts(each)
 
 

@@ -6,7 +6,7 @@ README.md of this folder says for each what is known.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 
 @dataclass(slots=True)
@@ -54,7 +54,12 @@ class Switches:
     # Consent
     account_opt_in: Literal["double_opt_in", "single_opt_in"] = "double_opt_in"
     sms_set_up: bool = True
+    sms_prefixes: str = ""
+    age_gated: bool = False
+    confirm_again: bool = False
     unsubscribe_unknown: Literal["ignore", "create"] = "ignore"
+    unsubscribe_member: Literal["list", "global"] = "list"
+    suppress_unknown: Literal["create", "ignore"] = "create"
     consent_seconds: float = 0.2
     privacy_seconds: float = 0.5
     # Campaigns
@@ -72,6 +77,9 @@ class Switches:
             if name not in kinds:
                 known = ", ".join(sorted(kinds))
                 raise ValueError(f"no switch is named {name[:60]!r}; there are: {known}")
+            choices = get_args(get_type_hints(Switches)[name])
+            if choices and value not in choices:
+                raise ValueError(f"switch {name} is one of {choices}, not {value!r}")
             allowed = (int, float) if kinds[name] is float else kinds[name]
             if not isinstance(value, allowed) or (kinds[name] is int and value is True):
                 raise ValueError(f"switch {name} takes {kinds[name].__name__}, not {value!r}")

@@ -22,6 +22,7 @@ TEXTS: Mapping[str, Callable[[str, str], bool]] = {
     "starts-with": lambda held, given: held.startswith(given),
     "ends-with": lambda held, given: held.endswith(given),
 }
+DEEPEST = 5
 Reader = Callable[[Any, str], Any]
 _NAME = re.compile(r"\s*([a-zA-Z0-9_.$-]+)\s*")
 _BARE = re.compile(r"\s*([^,()\[\]\"'\s]+)\s*")
@@ -112,10 +113,12 @@ class _Scanner:
         self._text = text
         self.place = 0
 
-    def conditions(self) -> list[Condition]:
-        found = self._condition()
+    def conditions(self, depth: int = 0) -> list[Condition]:
+        if depth > DEEPEST:
+            raise self.wrong("a shallower filter")
+        found = self._condition(depth)
         while self._take(","):
-            found += self._condition()
+            found += self._condition(depth)
         return found
 
     def wrong(self, expected: str) -> Refused:
@@ -124,31 +127,32 @@ class _Scanner:
             f"Invalid filter at position {self.place}: {expected} expected, not {seen!r}."
         )
 
-    def _condition(self) -> list[Condition]:
+    def _condition(self, depth: int) -> list[Condition]:
         operator = self._match(_NAME, "an operator")
         self._need("(")
         if operator == "and":
-            found = self.conditions()
+            found = self.conditions(depth + 1)
         else:
             field = self._match(_NAME, "a field")
             value = None
             if operator != "has":
                 self._need(",")
-                value = self._literal()
+                value = self._list() if self._take("[") else self._value()
             found = [Condition(operator, field, value)]
         self._need(")")
         return found
 
-    def _literal(self) -> Any:
+    def _list(self) -> list[Any]:
+        values: list[Any] = []
+        while not self._take("]"):
+            values.append(self._value())
+            if not self._take(","):
+                self._need("]")
+                break
+        return values
+
+    def _value(self) -> Any:
         self._space()
-        if self._take("["):
-            values: list[Any] = []
-            while not self._take("]"):
-                values.append(self._literal())
-                if not self._take(","):
-                    self._need("]")
-                    break
-            return values
         quote = self._text[self.place : self.place + 1]
         if quote in {'"', "'"}:
             return self._quoted(quote)

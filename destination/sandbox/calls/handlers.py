@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from destination.sandbox.calls import accounts, events, imports, lists, profiles
+from destination.sandbox.calls import (
+    accounts,
+    consent,
+    events,
+    imports,
+    lists,
+    profiles,
+    suppressions,
+)
 from destination.sandbox.calls.call import Handler
 
 HANDLERS: Mapping[str, Handler] = {
@@ -13,4 +21,6 @@ HANDLERS: Mapping[str, Handler] = {
     **lists.HANDLERS,
     **events.HANDLERS,
     **imports.HANDLERS,
+    **consent.HANDLERS,
+    **suppressions.HANDLERS,
 }

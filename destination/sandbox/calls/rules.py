@@ -109,18 +109,19 @@ def _check_values(value: Any, pointer: str, depth: int) -> Iterator[Problem]:
     if isinstance(value, str):
         if len(value) > MAX_TEXT // 4 and len(value.encode()) > MAX_TEXT:
             yield Problem(f"A text may have at most {MAX_TEXT} bytes.", pointer)
+    elif isinstance(value, (dict, list)) and depth > MAX_NESTING:
+        yield Problem(f"Properties may be nested at most {MAX_NESTING} deep.", pointer)
     elif isinstance(value, dict):
-        if depth > MAX_NESTING:
-            yield Problem(f"Properties may be nested at most {MAX_NESTING} deep.", pointer)
-            return
         for key, each in value.items():
             if isinstance(each, (str, dict, list, int)):
-                yield from _check_values(each, f"{pointer}/{key}", depth + 1)
+                deeper = depth + isinstance(each, dict)
+                yield from _check_values(each, f"{pointer}/{key}", deeper)
     elif isinstance(value, list):
         if len(value) > MAX_ITEMS:
             yield Problem(f"An array may have at most {MAX_ITEMS} items.", pointer)
         for index, each in enumerate(value):
             if isinstance(each, (str, dict, list, int)):
-                yield from _check_values(each, f"{pointer}/{index}", depth)
+                deeper = depth + isinstance(each, (dict, list))
+                yield from _check_values(each, f"{pointer}/{index}", deeper)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield Problem("Integers must fit into 64 bits.", pointer)

@@ -23,6 +23,16 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A subscription that waits for the person to confirm it."""
+
+    profile: str
+    channel: str
+    list: str | None
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """Something that was accepted with a 202 and then thrown away without a word."""
 
@@ -45,6 +55,7 @@ class Account:
         self.events = Events(self.ids)
         self.jobs = Jobs()
         self.mails: list[Mail] = []
+        self.pending: list[Pending] = []
         self.dropped: list[Dropped] = []
         self.merged: dict[str, str] = {}
 
