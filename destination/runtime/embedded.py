@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from destination.errors import SettingsError
-from destination.runtime.keeper import LOG, OLDEST, SERVER_GRACE, SOCKET, answers
+from destination.runtime.keeper import LOG, OLDEST, SERVER_GRACE, SOCKET, answers, shut_down_unkept
 from destination.runtime.processes import Child
 from destination.runtime.tether import Tether
 
@@ -91,12 +91,15 @@ class EmbeddedRedis:
         """Need the server no longer: it ends unless others do. Its data stays."""
         if self._keeper is None or self._tether is None:
             return
+        killed = self._keeper.poll() is not None
         self._keeper.terminate()
         try:
             self._keeper.wait(timeout)
         except subprocess.TimeoutExpired:
             self._keeper.kill()
             self._keeper.wait()
+        if killed:
+            shut_down_unkept(self.folder, self._socket)
         self._tether.cut()
         self._keeper = self._tether = None
 

@@ -28,6 +28,7 @@ from typing import IO
 from destination.runtime.tether import kill_group, watch_parent
 
 SOCKET, LOG = "redis.sock", "redis.log"
+KEEPER_LOCK, SERVER_LOCK = "keeper.lock", "server.lock"
 UNUSABLE = 2
 """Exit status when no server can be started: the supervisor then gives up instead of trying on."""
 OLDEST = (6, 2)
@@ -107,7 +108,7 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGALRM, self._kill)
-        with Path("keeper.lock").open("ab") as lock:
+        with Path(KEEPER_LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             server = self._first()
             return UNUSABLE if server is None else self._keep(server)
@@ -155,7 +156,7 @@ class Keeper:
     def _start(self, server: Path) -> str | None:
         """Start the server and wait until it answers; a sentence for people when it ends instead."""
         with contextlib.ExitStack() as stack:
-            free = stack.enter_context(_exclusive("server.lock"))
+            free = stack.enter_context(_exclusive(SERVER_LOCK))
             log = stack.enter_context(Path(LOG).open("ab"))
             if log.tell() > LARGEST_LOG:
                 log.truncate(0)
@@ -211,6 +212,13 @@ def _exclusive(name: str) -> Iterator[IO[bytes]]:
             if tries == 40:
                 _report(f"Another Redis still uses {Path.cwd()} and does not answer; end it.")
         yield lock
+
+
+def shut_down_unkept(folder: Path, path: str) -> None:
+    """End a server that listens on ``path`` and whose keeper was killed; leave any other alone."""
+    with (folder / KEEPER_LOCK).open("ab") as lock:
+        if _locked(lock):
+            ask(path, b"SHUTDOWN")
 
 
 def _locked(lock: IO[bytes]) -> bool:

@@ -148,6 +148,21 @@ def test_a_server_whose_keeper_was_killed_is_replaced(tmp_path: Path) -> None:
     first.stop()
 
 
+def test_stopping_ends_a_server_whose_keeper_was_killed(tmp_path: Path) -> None:
+    """Nothing is left behind even then, and what was written is."""
+    server = EmbeddedRedis(tmp_path)
+    server.start()
+    pid = process_of(server)
+    assert server._keeper is not None
+    server._keeper.kill()
+    server._keeper.wait()
+    client(server).set("key", "kept")
+    server.stop()
+    until(lambda: gone(pid))
+    with EmbeddedRedis(tmp_path) as again:
+        assert client(again).get("key") == "kept"
+
+
 def test_no_server_is_left_when_its_starter_is_killed(tmp_path: Path) -> None:
     """Kill -9 of the process that started it ends keeper and server."""
     program = (
