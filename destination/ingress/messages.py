@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from destination.errors import Rejected
@@ -41,17 +41,22 @@ def explode(
     key: str | None,
     *,
     call: str = "",
+    prepare: Callable[[Any], Any] | None = None,
 ) -> Parsed:
-    """The canonical events of ``items``, in order, and a reason for each that is refused."""
+    """The canonical events of ``items``, in order, and a reason for each that is refused.
+
+    ``prepare`` makes a message of each item first; it may raise ``Malformed``.
+    """
     # An event cannot be larger than its request, so most requests need no look at each event.
     bounded = len(inbound.body) > limits.event_bytes
     events: list[Event] = []
     refused: list[Refused] = []
     for index, item in enumerate(items):
         try:
+            message = prepare(item) if prepare else item
             if bounded:
-                _check_size(item, limits)
-            events.append(canonical(item, arrival, call))
+                _check_size(message, limits)
+            events.append(canonical(message, arrival, call))
         except Malformed as problem:
             refused.append(Refused(index, problem.code, problem.message, _given_id(item)))
     return Parsed(tuple(events), tuple(refused), key)
