@@ -7,6 +7,7 @@ could never leave the queue.
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Any, NoReturn
 
@@ -27,6 +28,8 @@ _CONTAINERS = frozenset((dict, list))
 _NOT_OPENERS = bytes(byte for byte in range(256) if byte not in b"[{")
 _LONG = 16 << 10
 """From so many bytes on there are always enough brackets to make counting them a waste."""
+_TRAILING_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|,(?=\s*[\]}])', re.DOTALL)
+"""A whole string (kept, even an unfinished one, so that no part is tried twice) or such a comma."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -107,6 +110,18 @@ def read_json(body: bytes) -> Any:
     if _may_be_deep(body) and _too_deep(document):
         raise _bad_json(_DEPTH_MESSAGE)
     return document
+
+
+def read_loose_json(body: bytes) -> Any:
+    """As ``read_json``, but a comma before a closing bracket is forgiven: loops in templates leave
+    one behind.
+    """
+    try:
+        return read_json(body)
+    except Rejected as problem:
+        if "trailing comma" not in problem.message:
+            raise
+    return read_json(_TRAILING_COMMA.sub(lambda found: found[1] or b"", body))
 
 
 def _may_be_deep(body: bytes) -> bool:
