@@ -25,8 +25,9 @@ NOW = datetime.now(UTC)
 
 
 def made_up(number: int) -> bytes:
-    """One track event as a browser sends it, 1,024 bytes give or take a few."""
+    """One track event as a browser sends it, of about 1,024 bytes."""
     product = {"product_id": f"p-{number}", "sku": "SKU-9440", "price": 162.92, "quantity": 2}
+    link = "https://shop.example/shop?utm_source=mail&utm_campaign=spring&p=1"
     event = {
         "messageId": f"ajs-next-{number:012}-9e26b703-86a7-44a3-b995-61421a36e123",
         "type": "track",
@@ -41,7 +42,7 @@ def made_up(number: int) -> bytes:
             "library": {"name": "analytics.js", "version": "2.11.1"},
             "locale": "en-GB",
             "userAgent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/124.0.0.0",
-            "page": {"path": "/shop", "title": "Shop", "url": "https://shop.example/shop?p=1"},
+            "page": {"path": "/shop", "title": "Shop", "url": link, "referrer": link},
             "traits": {"email": f"customer{number}@mail.example", "firstName": "Jürgen"},
         },
     }

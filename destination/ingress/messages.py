@@ -12,11 +12,14 @@ from destination.ingress.normalise import Arrival, Malformed, canonical
 
 
 def arrival_of(inbound: Inbound, *, from_client: bool, **defaults: Any) -> Arrival:
-    """What a request says about all of its events; ``defaults`` are further fields of ``Arrival``."""
+    """What a request says about all of its events; ``defaults`` are further fields of ``Arrival``.
+
+    The caller's address is a person's only when the caller is the client itself.
+    """
     return Arrival(
         inbound.received_at,
         from_client=from_client,
-        ip=inbound.ip,
+        ip=inbound.ip if from_client else "",
         retry_key=inbound.headers.get("idempotency-key", ""),
         **defaults,
     )

@@ -252,11 +252,7 @@ def _set_times(body: dict[str, Any], arrival: Arrival) -> None:
     claimed = body.get("timestamp") or body.get("originalTimestamp")
     read = moment(claimed) if claimed else None
     if not arrival.from_client:
-        body.setdefault("receivedAt", arrival.received)
-        if read is None or type(body.get("timestamp")) is not str:
-            body["timestamp"] = text(
-                corrected(read or arrival.received_at, None, arrival.received_at)
-            )
+        _keep_times(body, arrival, claimed, read)
         return
     sent = arrival.sent
     own = body.get("sentAt")
@@ -272,6 +268,17 @@ def _set_times(body: dict[str, Any], arrival: Arrival) -> None:
         body["timestamp"] = text(corrected(read, sent, arrival.received_at))
     if claimed:
         body["originalTimestamp"] = claimed
+
+
+def _keep_times(
+    body: dict[str, Any], arrival: Arrival, claimed: Any, read: datetime | None
+) -> None:
+    body.setdefault("receivedAt", arrival.received)
+    if read is not None and type(body.get("timestamp")) is str:
+        return
+    if claimed:
+        body.setdefault("originalTimestamp", claimed)
+    body["timestamp"] = text(corrected(read or arrival.received_at, None, arrival.received_at))
 
 
 def _row_event(body: dict[str, Any]) -> dict[str, Any]:

@@ -212,9 +212,11 @@ def test_times_of_a_relay_stand() -> None:
     assert event["sentAt"] == "2020-01-01T00:00:00Z"
     bare = body(track(), from_client=False)
     assert bare["timestamp"] == bare["receivedAt"] == "2026-11-22T12:00:00.000Z"
-    assert body(track(timestamp=1714979289), from_client=False)["timestamp"].startswith(
-        "2024-05-06"
-    )
+    number = body(track(timestamp=1714979289), from_client=False)
+    assert number["timestamp"] == "2024-05-06T07:08:09.000Z"
+    garbage = body(track(timestamp="soon"), from_client=False)
+    assert garbage["timestamp"] == "2026-11-22T12:00:00.000Z"
+    assert garbage["originalTimestamp"] == "soon"
 
 
 def test_message_ids_are_opaque() -> None:

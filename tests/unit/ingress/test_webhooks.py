@@ -110,6 +110,15 @@ def test_rows_of_segments_reverse_etl_are_read() -> None:
     assert event.body["__segment_id"] == "7"
 
 
+def test_the_address_of_a_relay_is_nobodys() -> None:
+    """Only a client's own request can tell a person's address."""
+    asked = Inbound(
+        "segment", encode({**TRACK, "context": {"direct": True}}), RECEIVED, ip="9.9.9.9"
+    )
+    [event] = FORMATS["segment"].parse(asked, Options()).events
+    assert "ip" not in event.body["context"]
+
+
 def test_extras_are_not_stored() -> None:
     """Webhook Audiences may carry a secret there."""
     found = read({**TRACK, "secret": "s"}, options=Options(extras=("secret",)))
