@@ -13,16 +13,14 @@ from typing import Any, Final
 
 from destination.fields.coercion import FAILED, coerce
 from destination.fields.field import Field
-from destination.fields.formats import FORMATS
 from destination.fields.problem import FieldProblem, PayloadError, seen
+from destination.fields.rules import rules_of
 
 _ABSENT: Final[Any] = object()
 
 Problems = list[FieldProblem]
 Check = Callable[[Any, Problems], Any]
 """Gives the value that is sent, or ``_ABSENT``; adds what is wrong to the list."""
-Fault = Callable[[Any], tuple[str, str] | None]
-"""The kind and message of what is wrong with a value of the right type, or None."""
 
 _TYPES: Final[dict[str, tuple[str, ...]]] = {
     "string": ("string",),
@@ -73,7 +71,7 @@ def _members(
 ) -> Callable[[dict[str, Any], Problems], dict[str, Any]]:
     checks = {field.name: _check(field, prefix + field.name) for field in fields}
     free = {field.name: _CLASSES[_TYPES[field.type][0]] for field in fields if _is_free(field)}
-    required = frozenset(field.name for field in fields if field.required)
+    required = tuple(field.name for field in fields if field.required)
 
     def members(value: dict[str, Any], problems: Problems) -> dict[str, Any]:
         clean = {}
@@ -89,8 +87,9 @@ def _members(
                 result = check(item, problems)
                 if result is not _ABSENT:
                     clean[name] = result
-        if not required <= clean.keys():
-            problems.extend(_missing(prefix + name) for name in sorted(required - clean.keys()))
+        for name in required:
+            if name not in clean:
+                problems.append(_missing(prefix + name))
         return clean
 
     return members
@@ -116,7 +115,7 @@ def _single(field: Field, path: str, *, null: bool) -> Check:
     right = frozenset(_CLASSES[wanted] for wanted in types)
     blank_goes = "string" not in types
     allowed = (*types, "null") if null else types
-    faults = _faults(field)
+    rules = rules_of(field)
     inside = (
         _members(field.properties, f"{path}.", additional=field.additional, drop_blank=False)
         if field.properties
@@ -137,10 +136,9 @@ def _single(field: Field, path: str, *, null: bool) -> Check:
             if turned is None:
                 return None
             value = turned
-        for fault in faults:
-            found = fault(value)
-            if found:
-                problems.append(FieldProblem(path, found[1], found[0]))
+        for rule in rules:
+            if not rule.fits(value):
+                problems.append(FieldProblem(path, rule.message(value), rule.kind))
         return inside(value, problems) if inside else value
 
     return check
@@ -148,13 +146,10 @@ def _single(field: Field, path: str, *, null: bool) -> Check:
 
 def _list(field: Field, path: str) -> Check:
     item_check = _single(field, "", null=False)
-    null = field.null
 
     def check(value: Any, problems: Problems) -> Any:
         if not isinstance(value, list):
-            if value is None:
-                return None if null else _ABSENT
-            if value == "":
+            if value is None or value == "":
                 return _ABSENT
             value = [value]
         clean: list[Any] = []
@@ -181,59 +176,3 @@ def _a(name: str) -> str:
         "text": "a string",
         "password": "a string",
     }.get(name, f"a {name}")
-
-
-def _faults(field: Field) -> tuple[Fault, ...]:
-    faults = []
-    wanted = "date" if field.type == "datetime" else field.format
-    if wanted:
-        faults.append(_format(wanted))
-    if field.minimum or field.maximum:
-        faults.append(_bounds(field))
-    if field.choices:
-        faults.append(_choice(field.choices))
-    return tuple(faults)
-
-
-def _format(name: str) -> Fault:
-    if name not in FORMATS:
-        raise ValueError(f"unknown format {name!r}; there are {', '.join(FORMATS)}")
-    fits, wanted = FORMATS[name]
-
-    def fault(value: Any) -> tuple[str, str] | None:
-        if not isinstance(value, str) or fits(value):
-            return None
-        return "format", f"{seen(value)} is not {wanted}"
-
-    return fault
-
-
-def _bounds(field: Field) -> Fault:
-    low = field.minimum or float("-inf")
-    high = field.maximum or float("inf")
-    least = f"at least {field.minimum:g}" if field.minimum else ""
-    most = f"at most {field.maximum:g}" if field.maximum else ""
-    wanted = " and ".join(filter(None, (least, most)))
-
-    def fault(value: Any) -> tuple[str, str] | None:
-        if isinstance(value, str):
-            if low <= len(value) <= high:
-                return None
-            return "length", f"has {len(value)} characters; allowed are {wanted}"
-        if low <= value <= high:
-            return None
-        return "range", f"is {seen(value)}; allowed is {wanted}"
-
-    return fault
-
-
-def _choice(choices: tuple[str, ...]) -> Fault:
-    allowed = frozenset(choices)
-    listed = ", ".join(map(str, choices[:10])) + (", …" if len(choices) > 10 else "")
-
-    def fault(value: Any) -> tuple[str, str] | None:
-        if not isinstance(value, dict) and value in allowed:
-            return None
-        return "choice", f"{seen(value)} is not one of {listed}"
-
-    return fault

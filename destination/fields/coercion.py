@@ -63,11 +63,13 @@ def coerce(types: tuple[str, ...], value: Any) -> Any:
     """``value`` as the first of ``types`` that it fits or can be turned into, else ``FAILED``.
 
     ``types`` are JSON schema's: ``string number integer boolean object null``. A list of one item
-    counts as its item; where several types are wanted only an item that needs turning does, as
-    Ajv has it.
+    counts as its item, but not where an object is wanted; where several types are wanted, only an
+    item that needs turning does, as Ajv has it.
     """
     if _is_one_of(types, value):
         return _settled(types, value)
+    if types == ("object",):
+        return FAILED
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
         if len(types) == 1 and _is_one_of(types, value):

@@ -23,7 +23,7 @@ _REACH: Final = 100_000_000 * _DAY  # of a JavaScript date, to either side of 19
 _NUMERIC: Final = re.compile(
     r"(?P<year>[0-9]{4})[-/]?(?P<month>[0-9]{1,2})?[-/]?(?P<day>[0-9]{0,2})"
     r"[Tt\s]*(?P<hour>[0-9]{1,2})?:?(?P<minute>[0-9]{1,2})?:?(?P<second>[0-9]{1,2})?"
-    r"[.:]?(?P<fraction>[0-9]+)?(?P<sign>)(?P<east>)"
+    r"[.:]?(?P<fraction>[0-9]+)?"
 )
 _ISO: Final = re.compile(
     r"(?P<year>[0-9]{4}|[+-][0-9]{6})"
@@ -35,6 +35,13 @@ _ISO: Final = re.compile(
 )
 
 
+def is_written_date(text: str) -> bool:
+    """Whether ``read_date`` can read it; most dates are ISO 8601 and need no arithmetic for it."""
+    if _ISO.fullmatch(text) and len(text) <= _LONGEST and text[0] not in "+-":
+        return True
+    return read_date(text) is not None
+
+
 def read_date(text: str, *, whole: bool = False) -> int | None:
     """The instant that ``text`` names, in milliseconds since 1970 UTC; None when it names none.
 
@@ -43,24 +50,32 @@ def read_date(text: str, *, whole: bool = False) -> int | None:
     """
     if len(text) > _LONGEST:
         return None
-    found = None if text[-1:] in {"Z", "z"} else _NUMERIC.fullmatch(text)
-    found = found or _ISO.fullmatch(text)
+    found = _ISO.fullmatch(text) or (text[-1:] not in {"Z", "z"} and _NUMERIC.fullmatch(text))
     if found:
-        return _instant(int(found["year"]), int(found["month"] or 1), *_day_and_clock(found))
+        return _from_parts(*found.groups())
     words = read_words(text, whole=whole)
     return _instant(*words) if words else None
 
 
-def _day_and_clock(found: re.Match[str]) -> tuple[int, int]:
-    """The day of the month, and the milliseconds from its start in UTC."""
-    minutes = int(found["hour"] or 0) * 60 + int(found["minute"] or 0)
-    if found["sign"]:
-        east = found["east"].replace(":", "")
-        offset = int(east[:2]) * 60 + int(east[2:])
-        minutes += offset if found["sign"] == "-" else -offset
-    fraction = (found["fraction"] or "")[:3].ljust(3, "0")
-    clock = (minutes * 60 + int(found["second"] or 0)) * 1000 + int(fraction)
-    return int(found["day"] or 1), clock
+def _from_parts(
+    year: str,
+    month: str | None,
+    day: str | None,
+    hour: str | None,
+    minute: str | None,
+    second: str | None,
+    fraction: str | None,
+    sign: str | None = None,
+    east: str | None = None,
+) -> int | None:
+    minutes = int(hour or 0) * 60 + int(minute or 0)
+    if sign and east:
+        offset = int(east[:2]) * 60 + int(east[-2:])
+        minutes += offset if sign == "-" else -offset
+    clock = (minutes * 60 + int(second or 0)) * 1000
+    if fraction:
+        clock += int(fraction[:3].ljust(3, "0"))
+    return _instant(int(year), int(month or 1), int(day or 1), clock)
 
 
 def _instant(year: int, month: int, day: int, clock: int) -> int | None:

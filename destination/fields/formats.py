@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Final
 
 from destination.fields.coercion import FAILED, number_text, text_number
-from destination.fields.dates import read_date
+from destination.fields.dates import is_written_date
 
-_LABEL: Final = r"[a-z0-9]++(?:-++[a-z0-9]++)*+"
-_LOCAL: Final = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]++"
-_EMAIL: Final = re.compile(
-    rf"{_LOCAL}(?:\.{_LOCAL})*+@{_LABEL}(?:\.{_LABEL})++", re.IGNORECASE | re.ASCII
-)
+# Both cases are spelled out: ignoring case makes matching twice as slow.
+_LABEL: Final = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_EMAIL: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+@{_LABEL}(?:\.{_LABEL})++")
 
 # The largest distance from 1970 that a JavaScript date can have, in milliseconds (ECMA-262).
 _REACH: Final = 8.64e15
@@ -30,7 +30,7 @@ def is_email(text: str) -> bool:
 
 def is_date(text: str) -> bool:
     """Whether it can be read as a time: a date in words or digits, or a unix time."""
-    if read_date(text) is not None:
+    if is_written_date(text):
         return True
     number = text_number(text)
     if number is FAILED or number_text(number) != text:
@@ -38,27 +38,37 @@ def is_date(text: str) -> bool:
     return bool(abs(number) * 1000 <= _REACH)
 
 
-# RFC 3986: a scheme, then an authority with a path, or a path alone, then query and fragment.
-_CHAR: Final = r"[a-z0-9\-._~!$&'()*+,;=:@]|%[0-9a-f]{2}"
-_HOST: Final = r"\[[0-9a-f:.]++\]|\[v[0-9a-f]++\.[a-z0-9\-._~!$&'()*+,;=:]++\]|(?:[a-z0-9\-._~!$&'()*+,;=]|%[0-9a-f]{2})*+"
-_USER: Final = r"(?:[a-z0-9\-._~!$&'()*+,;=:]|%[0-9a-f]{2})*+@"
+# A scheme, a path that also covers an authority by name, a query, a fragment (RFC 3986). Only an
+# address in brackets is told apart, since brackets may stand nowhere else.
+_CHAR: Final = r"[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2}"
+_USER: Final = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*+@"
+_LITERAL: Final = (
+    r"\[(?:(?P<ip>[0-9A-Fa-f:.]++)|[vV][0-9A-Fa-f]++\.[A-Za-z0-9\-._~!$&'()*+,;=:]++)\]"
+)
 _URI: Final = re.compile(
-    rf"[a-z][a-z0-9+\-.]*+:"
-    rf"(?://(?:(?>{_USER}))?(?:{_HOST})(?::[0-9]*+)?(?:/(?:{_CHAR})*+)*+"
-    rf"|/?(?:(?:{_CHAR})++(?:/(?:{_CHAR})*+)*+)?)"
-    rf"(?:\?(?:{_CHAR}|[/?])*+)?(?:\#(?:{_CHAR}|[/?])*+)?",
-    re.IGNORECASE | re.ASCII,
+    rf"[A-Za-z][A-Za-z0-9+\-.]*+:"
+    rf"(?://?(?>{_USER})?{_LITERAL}(?::[0-9]*+)?(?:/(?:{_CHAR})*+)*+|(?:{_CHAR}|/)++)"
+    rf"(?:\?(?:{_CHAR}|[/?])*+)?(?:\#(?:{_CHAR}|[/?])*+)?"
 )
 
 
 def is_uri(text: str) -> bool:
-    """Whether it is an absolute URI by RFC 3986, such as ``https://acme.io/a`` or ``urn:isbn:1``."""
-    return _URI.fullmatch(text) is not None
+    """Whether it is an absolute URI, such as ``https://acme.io/a`` or ``urn:isbn:1``."""
+    found = _URI.fullmatch(text)
+    return found is not None and (found["ip"] is None or _is_ipv6(found["ip"]))
 
 
-FORMATS: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
-    "email": (is_email, "an e-mail address such as ana@acme.io"),
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+# The e-mail test is the pattern itself: a call less for every payload.
+FORMATS: Final[dict[str, tuple[Callable[[str], object], str]]] = {
+    "email": (_EMAIL.fullmatch, "an e-mail address such as ana@acme.io"),
     "uri": (is_uri, "an absolute address such as https://acme.io/a"),
-    "date": (is_date, "a date such as 2026-01-31T12:00:00Z"),
 }
-"""Per format the test and what it wants, as a message names it."""
+"""Per format the test, truthy for what fits, and what it wants, as a message names it."""

@@ -45,9 +45,10 @@ _TOKEN: Final = re.compile(
     r"|(?P<number>[0-9]{1,9})(?![0-9])-?"
     rf"|(?P<month>(?i:{'|'.join(_MONTHS)})[^\x00-@\s]*+)-?"
     r"|(?P<word>[^\x00-@\s]++)(?![0-9])"
-    r"|(?P<offset>[+-](?:[0-9]{1,2}:[0-9]{2}|[0-9]{1,4}|)(?![0-9:]))"
-    r"|(?P<between>[^0-9:+)-])"
+    r"|(?P<sign>[+-])"
+    r"|(?P<between>\s|[^0-9:+)A-\U0010ffff-])"
 )
+_OFFSET: Final = re.compile(r"(?P<offset>[+-](?:[0-9]{1,2}:[0-9]{2}|[0-9]{1,4})(?![0-9:]))")
 
 Moment = tuple[int, int, int, int]
 """Year, month, day, and milliseconds from the start of that day in UTC."""
@@ -63,7 +64,8 @@ def read_words(text: str, *, whole: bool) -> Moment | None:
     text = _without_comments(text)
     at = 0
     while at < len(text):
-        token = _TOKEN.match(text, at)
+        pattern = _OFFSET if text[at] in "+-" and reading.awaits_offset() else _TOKEN
+        token = pattern.match(text, at)
         if token is None or not reading.take(token.lastgroup or "", token[token.lastgroup or 0]):
             return None
         at = token.end()
@@ -111,8 +113,18 @@ class _Reading:
                 return self._take_clock(text)
             case "offset":
                 return self._take_offset(text)
+            case "sign":
+                return not self.begun()
             case _:
                 return self._take_word(text.lower())
+
+    def begun(self) -> bool:
+        """Whether any part of a date or clock has been read."""
+        return bool(self.numbers) or self.clock is not None
+
+    def awaits_offset(self) -> bool:
+        """Whether a sign here begins an offset from UTC."""
+        return self.clock is not None or self.zone == 0
 
     def _take_clock(self, text: str) -> bool:
         if self.clock is not None:
@@ -123,8 +135,6 @@ class _Reading:
         return True
 
     def _take_offset(self, text: str) -> bool:
-        if self.clock is None and self.zone != 0:
-            return False
         hours, colon, minutes = text[1:].partition(":")
         if not colon and len(hours) > 2:
             hours, minutes = hours[:-2], hours[-2:]
@@ -136,7 +146,7 @@ class _Reading:
         if word in {"am", "pm"} and self.clock is not None:
             self.half = 12 if word == "pm" else 0
             return True
-        if not self.numbers and self.clock is None:
+        if not self.begun():
             return not self.whole or word[:3] in _DAYS
         if word in _ZONES:
             self.zone = _ZONES[word] * 60

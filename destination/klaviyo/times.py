@@ -10,9 +10,13 @@ from destination.fields.dates import read_date
 from destination.fields.problem import seen
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST: Final = 631_152_000_000  # 1990-01-01 in milliseconds
-_YEAR: Final = 365 * 86_400_000
+_FIRST: Final = 631_152_000  # 1990-01-01
+_YEAR: Final = 365 * 86_400
 _SECONDS_END: Final = 1e11
+_COMMON: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 # Digits alone that are a calendar date: year, month, day and time of day, as far as given.
 _CALENDAR: Final = frozenset((4, 6, 8, 12, 14))
@@ -29,30 +33,41 @@ def to_iso(value: Any, now: float) -> str:
     Raises ``ValueError`` when it cannot be read or lies outside Klaviyo's range: after 1990 and at
     most a year after ``now``, in unix seconds (API reference, Create Event, ``time``).
     """
-    instant = _instant(value)
-    if instant is None:
+    moment = _moment(value)
+    if moment is None:
         raise ValueError(f"{seen(value)} is not a time; send one such as 2026-01-31T12:00:00Z")
-    if not _FIRST < instant <= now * 1000 + _YEAR:
+    if not _FIRST < moment.timestamp() <= now + _YEAR:
         raise ValueError(
             f"{seen(value)} is not a time that Klaviyo takes: after 1990 and at most one year ahead"
         )
-    moment = _EPOCH + timedelta(milliseconds=instant)
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _instant(value: Any) -> int | None:
+def _moment(value: Any) -> datetime | None:
     if isinstance(value, str):
-        digits = len(value) in _CALENDAR and value.isdecimal()
-        if _NUMBER.fullmatch(value) and not digits:
+        if _COMMON.fullmatch(value):
+            try:
+                return datetime.fromisoformat(value)
+            except ValueError:  # February 30, second 60: what rolls over is read below
+                pass
+        if _NUMBER.fullmatch(value) and not (value.isdecimal() and len(value) in _CALENDAR):
             return _unix(float(value))
-        return read_date(value)
+        instant = read_date(value, whole=True)
+        return None if instant is None else _at(instant)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _unix(value)
     return None
 
 
-def _unix(number: float) -> int | None:
-    """Milliseconds. A float carries microseconds at most: rounded to those, then cut."""
+def _unix(number: float) -> datetime | None:
+    """A float is exact to the microsecond at most: it is rounded to that, not cut."""
     if not -1e18 < number < 1e18:
         return None
-    return round(number * 1e6) // 1000 if abs(number) < _SECONDS_END else int(number)
+    return _at(round(number * 1e6) / 1e3 if abs(number) < _SECONDS_END else number)
+
+
+def _at(milliseconds: float) -> datetime:
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:  # beyond what Python can tell, and beyond Klaviyo's range like 1970
+        return _EPOCH
