@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from destination.errors import DestinationError
@@ -248,6 +248,9 @@ values = st.recursive(
 )
 
 
+payloads = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
+
+
 def trees(depth: int = 2) -> st.SearchStrategy[tuple[Field, ...]]:
     """Any fields, nested ones included."""
     inner = trees(depth - 1) if depth else st.just(())
@@ -292,18 +295,17 @@ def accepted(check: Callable[[Any], dict[str, Any]], payload: Any) -> dict[str, 
     return None
 
 
-@given(trees(), values, st.booleans())
+@given(trees(), payloads, st.booleans())
 def test_any_payload_is_left_as_it_was_and_checked_for_good(
-    fields: tuple[Field, ...], payload: Any, batch: bool
+    fields: tuple[Field, ...], payload: dict[str, Any], batch: bool
 ) -> None:
     """The input stays; the only error is ``PayloadError``; what passed passes again unchanged."""
     check = compile_fields(fields, batch=batch)
     before = repr(payload)
     once = accepted(check, payload)
     assert repr(payload) == before
-    assume(once is not None)
-    assert once is not None
-    # ``[""]`` becomes "" where a single payload drops "" only when it comes in.
-    assume(batch or "" not in once.values())
+    # ``[""]`` becomes "", and a single payload loses "" only where it comes in.
+    if once is None or (not batch and "" in once.values()):
+        return
     assert typed(check(once)) == typed(once)
     assert set(once) <= {field.name for field in fields}
