@@ -35,9 +35,9 @@ def signed_parts(body: bytes, extras: Sequence[str] = ()) -> Iterator[tuple[byte
     alone = len(events) == 1
     first = bytes(events[0])
     yield first, alone
-    inner = _members(first).get("json")
-    if inner is not None:
-        yield bytes(inner), alone
+    members = _members(first)
+    if members.keys() == {"json"}:  # with anything beside it, it is not what will be read
+        yield bytes(members["json"]), alone
     yield from ((text, alone) for text in _without_extras(first, extras))
 
 

@@ -118,6 +118,13 @@ def test_of_equal_keys_the_one_that_is_read_must_be_signed() -> None:
     assert not judge(b'[{"json":' + event + b',"json":{"type":"x"}}]', headers).accepted
 
 
+def test_a_signed_event_inside_another_proves_nothing() -> None:
+    """Only a wrapping that is taken off by the reader may hold what is signed."""
+    event = compact({"type": "track"})
+    forged = b'[{"json":' + event + b',"type":"track","event":"Forged"}]'
+    assert not judge(forged, {"x-signature": sha1(event)}).accepted
+
+
 def test_members_added_after_signing_are_set_aside() -> None:
     """Webhook Audiences merges its extras into events that are signed already."""
     event = {"type": "track", "event": "Audience Entered", "properties": {"price": 1.5}}

@@ -110,6 +110,12 @@ def test_rows_of_segments_reverse_etl_are_read() -> None:
     assert event.body["__segment_id"] == "7"
 
 
+def test_only_a_bare_wrapping_is_taken_off() -> None:
+    """An event with a field of that name is itself."""
+    [event] = read({**TRACK, "json": {"type": "identify"}}).events
+    assert (event.type, event.body["json"]) == ("track", {"type": "identify"})
+
+
 def test_the_address_of_a_relay_is_nobodys() -> None:
     """Only a client's own request can tell a person's address."""
     asked = Inbound(
