@@ -133,10 +133,13 @@ class _Unit:
 
 
 def _divide(rows: Sequence[Delivery], batch: Batch | None) -> list[_Unit]:
-    """The units of one pass. A row whose person is already in another unit is in none of them."""
+    """The units of one pass. A row whose person is already in another unit is in none of them,
+    nor is any later row of that person.
+    """
     units: list[_Unit] = []
     claimed: dict[str, _Unit] = {}
     filling: dict[Hashable, _Unit] = {}
+    late: set[str] = set()
     for number, row in enumerate(rows):
         bulk = batch is not None and batch.fits(row.payload)
         size = len(encode(row.payload)) + _ENVELOPE if bulk else 0
@@ -144,7 +147,8 @@ def _divide(rows: Sequence[Delivery], batch: Batch | None) -> list[_Unit]:
         unit = filling.get(key)
         if unit and bulk and batch and not _room(unit, size, batch):
             unit = None
-        if claimed.get(row.person, unit) is not unit:
+        if row.person in late or claimed.get(row.person, unit) is not unit:
+            late.add(row.person)
             continue
         if unit is None:
             unit = filling[key] = _Unit(bulk, [])

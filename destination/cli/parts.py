@@ -9,6 +9,7 @@ import click
 from destination.errors import SettingsError
 from destination.runtime.embedded import EmbeddedRedis
 from destination.runtime.logs import configure
+from destination.runtime.tether import watch_parent
 from destination.settings import Settings, load_settings
 
 
@@ -35,6 +36,7 @@ def serve(host: str, port: int) -> None:
     """Run the server alone: it takes events in and stores them."""
     from destination.runtime.server import serve as run  # noqa: PLC0415 start-up time of others
 
+    watch_parent()
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
     run(settings, redis_of(settings), host, port)
@@ -48,6 +50,7 @@ def work(queues: str) -> None:
 
     if queues != queue.QUEUE:
         raise click.UsageError(f"there is one queue, {queue.QUEUE!r}; with two, RQ can lose a job")
+    watch_parent()
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
     queue.work(settings, redis_of(settings))
@@ -61,4 +64,5 @@ def sandbox(host: str, port: int, ledger: Path | None) -> None:
     """Run the sandbox: an imitation of Klaviyo's API."""
     from destination.sandbox import run  # noqa: PLC0415 as above
 
+    watch_parent()
     run(host, port, ledger=ledger)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from destination.action import Destination
 from destination.delivery import Retry
-from destination.errors import NoRoom
+from destination.errors import NoRoom, SettingsError
 from destination.pipeline import AccountFor
 from destination.registry import DESTINATIONS
 from destination.runtime.client import Client, noted
@@ -41,8 +41,7 @@ class Working:
     """What a worker process keeps for one connection between jobs."""
 
     def __init__(self, connection: Connection, settings: Settings, scripts: Scripts) -> None:
-        key = connection.klaviyo_api_key.get_secret_value() if connection.klaviyo_api_key else ""
-        key = key or SANDBOX_KEY
+        base, key = _address(connection, settings)
         self.name = connection.name
         self.revision = connection.klaviyo_revision
         self.destination: Destination = DESTINATIONS["klaviyo"]
@@ -51,8 +50,8 @@ class Working:
         )
         deadline = settings.request_timeout
         headers = self.destination.headers(key, self.revision)
-        self._client = Client(connection.klaviyo_api_url, headers, deadline=deadline)
-        self._account = account_of(connection.klaviyo_api_url + key)
+        self._client = Client(base, headers, deadline=deadline)
+        self._account = account_of(base + key)
         self._scripts = scripts
         limiter = Limiter(scripts, self._account, self.destination.windows, deadline=deadline)
         self._send = limited(self._client.send, limiter, self._pause)
@@ -112,6 +111,20 @@ class Working:
     def close(self) -> None:
         """Close the connections to Klaviyo."""
         self._client.close()
+
+
+def _address(connection: Connection, settings: Settings) -> tuple[str, str]:
+    """Base address and key of a connection. Raises ``SettingsError`` when it has neither key nor
+    sandbox: nothing is sent to Klaviyo's address without a key.
+    """
+    if connection.klaviyo_api_key is not None:
+        return connection.klaviyo_api_url, connection.klaviyo_api_key.get_secret_value()
+    if settings.sandbox_url is None:
+        raise SettingsError(
+            f"the connection {connection.name!r} has no key. Set KLAVIYO_API_KEY, or start"
+            " `destination sandbox` and set DESTINATION_SANDBOX_URL to its address."
+        )
+    return settings.sandbox_url, SANDBOX_KEY
 
 
 def _timely(send: Send, until: float) -> Send:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import sys
 import time
@@ -14,7 +13,6 @@ from pathlib import Path
 import httpx
 
 from destination.errors import SettingsError
-from destination.runtime.connections import SANDBOX_KEY
 from destination.runtime.embedded import EmbeddedRedis
 from destination.runtime.processes import Child, Supervisor
 from destination.settings import Settings
@@ -39,32 +37,35 @@ def running(settings: Settings, host: str, port: int, workers: int) -> Iterator[
     Leaves no process behind, however it ends. Raises ``SettingsError`` when a part cannot start.
     """
     _refuse_taken(host, port)
-    with contextlib.ExitStack() as stack:
-        redis_url = settings.redis_url
-        if redis_url is None:
-            embedded = stack.enter_context(EmbeddedRedis(settings.data_dir))
-            redis_url = embedded.url
-        sandboxed = any(c.klaviyo_api_key is None for c in settings.connections.values())
-        sandbox_port = _free_port(8090) if sandboxed else None
-        children = list(_children(settings, redis_url, host, port, workers, sandbox_port))
-        supervisor = stack.enter_context(Supervisor(children))
-        server = f"http://{_reachable(host)}:{port}"
-        sandbox = f"http://127.0.0.1:{sandbox_port}" if sandbox_port else None
-        if not supervisor.wait_ready(lambda: _answers(server, sandbox), READY_SECONDS):
+    embedded = None if settings.redis_url else EmbeddedRedis(settings.data_dir)
+    redis_url = settings.redis_url or (embedded.url if embedded else "")
+    wants = any(c.klaviyo_api_key is None for c in settings.connections.values())
+    sandbox_port = _free_port(8090) if wants and settings.sandbox_url is None else None
+    children = list(_children(settings, redis_url, host, port, workers, sandbox_port))
+    if embedded:
+        children.append(embedded.child())
+    server = f"http://{_reachable(host)}:{port}"
+    sandbox = f"http://127.0.0.1:{sandbox_port}" if sandbox_port else None
+    with Supervisor(children) as supervisor:
+        try:
+            ready = supervisor.wait_ready(lambda: _answers(server, sandbox), READY_SECONDS)
+        except TimeoutError as error:
             raise SettingsError(
-                f"the server did not become ready within {READY_SECONDS:g} s; its log above says why"
-            )
-        yield Running(supervisor, server, sandbox, redis_url)
+                f"the server did not become ready within {READY_SECONDS:g} s; the log above says why"
+            ) from error
+        if ready:
+            yield Running(supervisor, server, sandbox, redis_url)
+        else:
+            raise SettingsError("stopped before everything was ready; the log above says why")
 
 
 def _children(
     settings: Settings, redis_url: str, host: str, port: int, workers: int, sandbox: int | None
 ) -> Iterator[Child]:
-    environ = {**os.environ, "REDIS_URL": redis_url, **_inherited(settings)}
+    environ = {"REDIS_URL": redis_url, **_inherited(settings)}
     command = [sys.executable, "-m", "destination"]
     if sandbox is not None:
-        environ["KLAVIYO_API_URL"] = f"http://127.0.0.1:{sandbox}"
-        environ["KLAVIYO_API_KEY"] = SANDBOX_KEY
+        environ["DESTINATION_SANDBOX_URL"] = f"http://127.0.0.1:{sandbox}"
         ledger = str(Path(settings.data_dir) / "sandbox.jsonl")
         arguments = ["sandbox", "--port", str(sandbox), "--ledger", ledger]
         yield Child("sandbox", [*command, *arguments], environ, order=2)

@@ -40,6 +40,7 @@ class Pass:
         ends: dict[int, Outcome] = {}
         planned: dict[tuple[str, bool], list[tuple[int, Delivery]]] = {}
         claimed: dict[str, tuple[str, bool]] = {}
+        late: set[str] = set()
         for number, row in enumerate(self._rows):
             found = self._plan(row, now)
             if not isinstance(found, dict):
@@ -47,7 +48,8 @@ class Pass:
                 continue
             mapping = self._routes[row.mapping].mapping
             key = (mapping.action, mapping.batch.enabled)
-            if claimed.setdefault(row.person, key) != key:
+            if row.person in late or claimed.setdefault(row.person, key) != key:
+                late.add(row.person)
                 ends[number] = LATER
                 continue
             planned.setdefault(key, []).append((number, Delivery(row.person, found)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -93,8 +94,23 @@ class SendWorker(SimpleWorker):
         super().handle_job_failure(job, *args, **kwargs)
 
 
+def _await_redis(url: str) -> None:
+    """Return when Redis answers: it may be starting, or loading what it holds."""
+    client = connect(url)
+    while True:
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            log.info("waiting_for_redis", error=type(error).__name__)
+            time.sleep(0.2)
+        else:
+            client.close()
+            return
+
+
 def work(settings: Settings, redis_url: str) -> None:
     """Run one worker process until it is told to stop."""
+    _await_redis(redis_url)
     worker = Worker(settings, redis_url)
     install(worker)
     scheduler = Scheduler(redis_url, visibility=settings.lease + 5)

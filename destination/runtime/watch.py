@@ -10,6 +10,7 @@ import redis.asyncio
 import redis.exceptions
 
 from destination.errors import Rejected
+from destination.runtime.embedded import unfit
 from destination.runtime.logs import log
 from destination.settings import Settings
 
@@ -34,20 +35,9 @@ def trouble_in(info: dict[str, Any], settings: Settings) -> Trouble | None:
         return Trouble("queue_unavailable", "Redis is still loading its data")
     if info.get("role") == "slave":
         return Trouble("queue_unavailable", "Redis is a read-only replica")
-    if not info.get("aof_enabled") and not settings.accept_volatile:
-        return Trouble(
-            "queue_volatile",
-            "Redis runs without AOF, so that accepted events would be lost with it;"
-            " set `appendonly yes` there, or DESTINATION_ACCEPT_VOLATILE=1 here",
-        )
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction" and not settings.accept_volatile:
-        return Trouble(
-            "queue_volatile",
-            f"Redis may evict waiting events (maxmemory-policy {policy}); set it to noeviction",
-        )
-    if info.get("aof_last_write_status", "ok") != "ok":
-        return Trouble("queue_unavailable", "Redis cannot write its AOF; look at its disk")
+    problems = unfit(info, accept_volatile=settings.accept_volatile)
+    if problems:
+        return Trouble("queue_unfit", " ".join(problems))
     most, used = info.get("maxmemory", 0), info.get("used_memory", 0)
     if most and used > most * settings.memory_watermark:
         share = settings.memory_watermark

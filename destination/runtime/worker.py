@@ -37,13 +37,16 @@ GIVE_BACK = 20
 
 
 class Worker:
-    """Does the ``send`` jobs of one process."""
+    """Does the ``send`` jobs of one process. Raises ``SettingsError`` for settings it cannot use."""
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self._settings = settings
         self.redis = connect(redis_url)
         self.scripts = Scripts(self.redis)
-        self._working: dict[str, Working] = {}
+        self._working = {
+            name: Working(connection, settings, self.scripts)
+            for name, connection in settings.connections.items()
+        }
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="send")
         self.stopping = threading.Event()
 
@@ -54,15 +57,9 @@ class Worker:
             working.close()
         self.redis.close()
 
-    def _connection(self, name: str) -> Working | None:
-        if name not in self._working and name in self._settings.connections:
-            connection = self._settings.connections[name]
-            self._working[name] = Working(connection, self._settings, self.scripts)
-        return self._working.get(name)
-
     def send(self, connection: str, lane: str) -> None:
         """Work on one lane until it is empty, must wait, or has had its time."""
-        working = self._connection(connection)
+        working = self._working.get(connection)
         if working is None:
             return  # another installation's lane; it stays due for whoever knows it
         self._reconnect()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from destination.errors import SettingsError
-from destination.settings.model import FLAT, LEASE_MARGIN, Settings, setting_name
+from destination.settings.model import FLAT, Settings, setting_name
 from destination.settings.shown import masked
 
 
@@ -34,12 +34,6 @@ def check_write_keys(settings: Settings) -> None:
 
 def refuse_contradictions(settings: Settings) -> None:
     """Raise ``SettingsError`` for what cannot work together."""
-    if settings.lease <= settings.request_timeout + LEASE_MARGIN:
-        raise SettingsError(
-            f"DESTINATION_LEASE is {settings.lease:g} s and must be more than"
-            f" DESTINATION_REQUEST_TIMEOUT ({settings.request_timeout:g} s) + {LEASE_MARGIN:g} s:"
-            " else a second worker sends what a slow request is still sending. Leave it out."
-        )
     owners: dict[str, str] = {}
     for source in settings.sources.values():
         if source.connection not in settings.connections:

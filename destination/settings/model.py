@@ -21,9 +21,6 @@ from destination.settings.kinds import (
     Words,
 )
 
-LEASE_MARGIN = 10.0
-"""Seconds that a lease must outlive the longest request: enough to record what came back."""
-
 
 class Connection(BaseModel):
     """One Klaviyo account with the mappings that feed it. Without a key: the sandbox."""
@@ -76,6 +73,10 @@ class Settings(BaseModel):
     klaviyo_api_url: BaseUrl = Field(
         default="https://a.klaviyo.com", description="Base address; requests go to {base}/api/..."
     )
+    sandbox_url: BaseUrl | None = Field(
+        default=None,
+        description="Address of the sandbox that stands in for Klaviyo where no key is set.",
+    )
     klaviyo_revision: Revision = Field(
         default="2026-07-15", description="API revision header, a date such as 2026-07-15."
     )
@@ -122,10 +123,10 @@ class Settings(BaseModel):
     request_timeout: Annotated[Seconds, Field(le=600)] = Field(
         default=30, description="Seconds for one request to Klaviyo, from first byte to last."
     )
-    lease: Seconds = Field(
-        default_factory=lambda data: data.get("request_timeout", 30) + LEASE_MARGIN + 5,
-        description="Seconds after which a silent worker's lane goes to another one; more than"
-        f" DESTINATION_REQUEST_TIMEOUT + {LEASE_MARGIN:g}, and 5 more than that by default.",
+    lease: Annotated[Seconds, Field(ge=5)] = Field(
+        default=20,
+        description="Seconds after which a silent worker's lane goes to another one. A worker"
+        " renews its lease while it works, so this is not bound to the length of a request.",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = Field(
         default="info", description="Least severity that is logged."

@@ -81,7 +81,7 @@ class Stack:
             "KLAVIYO_API_KEY": "pk_test",
             "DESTINATION_WRITE_KEY": KEY,
             "DESTINATION_MAPPINGS": str(ROOT / "mappings"),
-            "DESTINATION_LEASE": "12",
+            "DESTINATION_LEASE": "5",
             "DESTINATION_REQUEST_TIMEOUT": "1.5",
             "PYTHONUNBUFFERED": "1",
             **self.environ,
@@ -94,6 +94,7 @@ class Stack:
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to one part and wait for its end."""
         if name == "redis":
+            until(self.redis.ready, 20, "redis was not started again")
             with connect(self.redis.url) as client:
                 pid = int(client.info("server")["process_id"])
             os.kill(pid, number)

@@ -56,10 +56,10 @@ def test_every_event_of_the_sdk_arrives_once(stack: Stack) -> None:
     assert (connection["accepted"], connection["delivered"], connection["dead"]) == (80, 80, 0)
     held = stack.held()
     assert metric_counts(held) == {"Signed Up": 20, "Order Completed": 20, "Ordered Product": 40}
-    profiles = {each["attributes"]["email"]: each for each in held["profiles"]}
+    profiles = {each["email"]: each for each in held["profiles"]}
     assert set(profiles) == {person(n) for n in range(20)}
-    assert profiles[person(3)]["attributes"]["external_id"] == "u-3"
-    assert profiles[person(3)]["attributes"]["properties"]["plan"] == "pro"
+    assert profiles[person(3)]["external_id"] == "u-3"
+    assert profiles[person(3)]["properties"]["plan"] == "pro"
     (vip,) = held["lists"]
     assert (vip["name"], len(vip["members"])) == ("vip", 20)
 

@@ -41,7 +41,7 @@ def test_nothing_set_gives_the_documented_defaults(tmp_path: Path) -> None:
     assert settings.data_dir == Path(".destination")
     assert settings.body_limit == 4 * 1024 * 1024
     assert (settings.retry_hours, settings.retry_attempts) == (4, 9)
-    assert settings.lease == 45
+    assert settings.lease == 20
     assert settings.warnings == ()
     assert list(settings.connections) == ["default"]
     assert list(settings.sources) == ["default"]
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_meant_is_refused(
         ("DESTINATION_MEMORY_WATERMARK", "80", ["'80'", "0.95"]),
         ("DESTINATION_BODY_LIMIT", "big", ["'big'", "4MiB"]),
         ("DESTINATION_LOG_LEVEL", "loud", ["'loud'", "'warning'"]),
-        ("DESTINATION_LEASE", "40", ["DESTINATION_REQUEST_TIMEOUT", "30 s", "40 s"]),
+        ("DESTINATION_LEASE", "4", ["DESTINATION_LEASE", "greater than or equal to 5"]),
     ],
 )
 def test_an_unusable_value_is_refused(
@@ -241,11 +241,6 @@ def test_a_refusal_never_shows_a_secret(
         load(tmp_path, environ)
     assert "****" in str(caught.value)
     assert secret not in str(caught.value)
-
-
-def test_the_lease_follows_the_request_timeout(tmp_path: Path) -> None:
-    """A longer deadline alone is no contradiction."""
-    assert load(tmp_path, request_timeout=100).lease == 115
 
 
 @pytest.mark.parametrize(
