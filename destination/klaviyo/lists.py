@@ -48,7 +48,12 @@ def find_list(name: str, account: Account) -> str:
 
 
 def find_or_create_list(name: str, account: Account) -> str:
-    """The id of the list with that name, made if there is none yet. Raises ``Ended``."""
+    """The id of the list with that name, made if there is none yet.
+
+    Raises ``Ended``: ``missing_list`` for an empty name.
+    """
+    if not name:
+        raise Ended(Discard("missing_list", "the list has no name; give it one", "list_name"))
     return find_list(name, account) or id_of(ask(requests.create_list(name), account))
 
 
