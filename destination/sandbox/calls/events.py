@@ -1,4 +1,4 @@
-"""Events and metrics: record, read."""
+"""Events: record, read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from destination.sandbox.calls.call import ACCEPTED, Answer, Call, Handler
 from destination.sandbox.calls.documents import reference, related, resource, single
 from destination.sandbox.calls.filters import conditions, matching
+from destination.sandbox.calls.metrics import metric_document
 from destination.sandbox.calls.paging import collection
 from destination.sandbox.calls.profiles import PARTIAL, profile_document
 from destination.sandbox.calls.rules import (
@@ -23,7 +24,7 @@ from destination.sandbox.clock import moment, written
 from destination.sandbox.errors import Problem, Refused, invalid, not_found
 from destination.sandbox.world import profiles as world
 from destination.sandbox.world.account import Dropped
-from destination.sandbox.world.events import Event, Metric
+from destination.sandbox.world.events import Event
 from destination.sandbox.world.profiles import Clash, Profile
 
 MOST_EVENTS = 1000
@@ -120,26 +121,6 @@ def get_profile_id_for_event(call: Call) -> Answer:
     return _to_one(call, "profile", _known(call).profile)
 
 
-def get_metrics(call: Call) -> Answer:
-    """GET /metrics: no filter on the name."""
-    items = matching(list(call.account.metrics), conditions(call), read_metric)
-    return collection(
-        call,
-        items,
-        lambda each: metric_document(call, each),
-        read=read_metric,
-        include=lambda _page: [],
-    )
-
-
-def get_metric(call: Call) -> Answer:
-    """GET /metrics/{id}."""
-    metric = call.account.metrics.get(call.id)
-    if metric is None:
-        raise not_found("metric", call.id)
-    return single(call, 200, metric_document(call, metric), [] if call.asked("include") else None)
-
-
 def event_document(call: Call, event: Event) -> dict[str, Any]:
     """An event as the API shows it, value and unique id among its properties."""
     properties = {**event.properties, "$event_id": event.unique_id}
@@ -162,23 +143,6 @@ def event_document(call: Call, event: Event) -> dict[str, Any]:
     return document
 
 
-def metric_document(call: Call, metric: Metric) -> dict[str, Any]:
-    """A metric as the API shows it."""
-    attributes = {
-        "name": metric.name,
-        "created": written(metric.created),
-        "updated": written(metric.created),
-        "integration": {
-            "object": "integration",
-            "id": "7FtS4J",
-            "key": metric.service,
-            "name": read_metric(metric, "integration.name"),
-            "category": read_metric(metric, "integration.category"),
-        },
-    }
-    return resource(call, "metric", metric.id, attributes, {"flow-triggers": None})
-
-
 def read(event: Event, field: str) -> Any:
     """What a filter or sort on ``field`` sees."""
     if field == "metric_id":
@@ -186,15 +150,6 @@ def read(event: Event, field: str) -> Any:
     if field == "profile_id":
         return event.profile
     return event.timestamp if field == "datetime" else getattr(event, field, None)
-
-
-def read_metric(metric: Metric, field: str) -> Any:
-    """What a filter or sort on ``field`` sees."""
-    if field == "integration.name":
-        return "API" if metric.service == "api" else metric.service.title()
-    if field == "integration.category":
-        return "API" if metric.service == "api" else "Internal"
-    return getattr(metric, field, None)
 
 
 def _check_person(
@@ -315,6 +270,4 @@ HANDLERS: Mapping[str, Handler] = {
     "get_metric_id_for_event": get_metric_id_for_event,
     "get_profile_for_event": get_profile_for_event,
     "get_profile_id_for_event": get_profile_id_for_event,
-    "get_metrics": get_metrics,
-    "get_metric": get_metric,
 }

@@ -23,6 +23,7 @@ TEXTS: Mapping[str, Callable[[str, str], bool]] = {
     "ends-with": lambda held, given: held.endswith(given),
 }
 DEEPEST = 5
+TIMES = {"created", "updated", "datetime", "created_at", "updated_at", "scheduled_at"}
 Reader = Callable[[Any, str], Any]
 _NAME = re.compile(r"\s*([a-zA-Z0-9_.$-]+)\s*")
 _BARE = re.compile(r"\s*([^,()\[\]\"'\s]+)\s*")
@@ -89,7 +90,8 @@ def _checked(condition: Condition, allowed: Mapping[str, list[str]], call: Call)
         raise _refused(f"At most {most} values may be given for '{condition.field}'.")
     if condition.field == "email":
         return Condition(condition.operator, condition.field, _lower(condition.value))
-    if condition.operator in COMPARISONS and isinstance(condition.value, str):
+    timed = condition.operator in COMPARISONS or condition.field in TIMES
+    if timed and isinstance(condition.value, str):
         try:
             return Condition(condition.operator, condition.field, moment(condition.value))
         except ValueError as error:
@@ -200,9 +202,9 @@ class _Scanner:
 def _bare(text: str) -> Any:
     if text in {"true", "false"}:
         return text == "true"
-    for read in (int, float, moment):
+    for read in (int, float):
         try:
             return read(text)
-        except (ValueError, OverflowError):
+        except ValueError:
             continue
     return text

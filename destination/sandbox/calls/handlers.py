@@ -6,12 +6,21 @@ from collections.abc import Mapping
 
 from destination.sandbox.calls import (
     accounts,
+    aggregates,
+    campaign_messages,
+    campaigns,
     consent,
     events,
     imports,
     lists,
+    metrics,
     profiles,
+    properties,
+    reports,
+    sending,
     suppressions,
+    tags,
+    templates,
 )
 from destination.sandbox.calls.call import Handler
 
@@ -20,7 +29,16 @@ HANDLERS: Mapping[str, Handler] = {
     **profiles.HANDLERS,
     **lists.HANDLERS,
     **events.HANDLERS,
+    **metrics.HANDLERS,
+    **properties.HANDLERS,
     **imports.HANDLERS,
     **consent.HANDLERS,
     **suppressions.HANDLERS,
+    **templates.HANDLERS,
+    **campaigns.HANDLERS,
+    **campaign_messages.HANDLERS,
+    **sending.HANDLERS,
+    **reports.HANDLERS,
+    **aggregates.HANDLERS,
+    **tags.HANDLERS,
 }

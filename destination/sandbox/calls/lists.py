@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from destination.sandbox.calls import profiles as profile_calls
+from destination.sandbox.calls import tags
 from destination.sandbox.calls.call import EMPTY, Answer, Call, Handler
 from destination.sandbox.calls.documents import reference, resource, single
 from destination.sandbox.calls.filters import conditions, matching
@@ -65,7 +66,7 @@ def get_groups(kind: str) -> Handler:
             items,
             lambda each: group_document(call, kind, each),
             read=read,
-            include=lambda page: _tags(call, [tag for each in page for tag in each.tags]),
+            include=lambda page: _tags(call, kind, page),
         )
 
     return handler
@@ -76,7 +77,7 @@ def get_group(kind: str) -> Handler:
 
     def handler(call: Call) -> Answer:
         group = known(call, kind, call.id)
-        included = _tags(call, group.tags) if call.asked("include") else None
+        included = _tags(call, kind, [group]) if call.asked("include") else None
         return single(call, 200, group_document(call, kind, group), included)
 
     return handler
@@ -219,8 +220,11 @@ def _named(name: str) -> str:
     return name
 
 
-def _tags(_call: Call, _identifiers: list[str]) -> list[Any]:
-    return []
+def _tags(call: Call, kind: str, groups: Sequence[Group]) -> list[Any]:
+    if "tags" not in call.asked("include"):
+        return []
+    found = {tag.id: tag for group in groups for tag in tags.borne(call, kind, group.id)}
+    return [tags.tag_document(call, each) for each in found.values()]
 
 
 HANDLERS: Mapping[str, Handler] = {

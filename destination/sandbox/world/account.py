@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from destination.sandbox.world.campaigns import Campaign, Message
 from destination.sandbox.world.events import Events, Metrics
 from destination.sandbox.world.ids import Ids
 from destination.sandbox.world.jobs import Jobs
 from destination.sandbox.world.lists import Groups
 from destination.sandbox.world.profiles import Profile, Profiles
 from destination.sandbox.world.schedule import Schedule
+from destination.sandbox.world.tags import Tag, TagGroup
+from destination.sandbox.world.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,12 @@ class Account:
         self.pending: list[Pending] = []
         self.dropped: list[Dropped] = []
         self.merged: dict[str, str] = {}
+        self.templates: dict[str, Template] = {}
+        self.campaigns: dict[str, Campaign] = {}
+        self.messages: dict[str, Message] = {}
+        default = TagGroup(self.ids.uuid("tag-group"), 1, "Default", default=True)
+        self.tag_groups: dict[str, TagGroup] = {default.id: default}
+        self.tags: dict[str, Tag] = {}
 
     def erase(self, profile: Profile) -> None:
         """Delete a profile with its memberships; its events stay, with no one to belong to."""

@@ -23,7 +23,6 @@ class Group:
     starred: bool = False
     active: bool = True
     members: dict[str, float] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
 
 
 class Groups:
