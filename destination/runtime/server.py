@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator
@@ -39,8 +40,10 @@ def create_app(settings: Settings, redis_url: str) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await watch.start()
         await intake.start()
+        looking = asyncio.create_task(_look_at_mappings(gate))
         _tune_garbage_collection()
         yield
+        looking.cancel()
         watch.stop()
         await intake.stop()
         await client.aclose()
@@ -53,6 +56,14 @@ def create_app(settings: Settings, redis_url: str) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+async def _look_at_mappings(gate: Gate) -> None:
+    """Take changed files over, and complain of broken ones, when no event comes as well."""
+    while True:
+        await asyncio.sleep(1)
+        for mappings in gate.mappings.values():
+            mappings.routes()
 
 
 def _tune_garbage_collection() -> None:

@@ -43,7 +43,7 @@ class Worker:
         self._settings = settings
         self.redis = connect(redis_url)
         self.scripts = Scripts(self.redis)
-        self._working = {
+        self.working = {
             name: Working(connection, settings, self.scripts)
             for name, connection in settings.connections.items()
         }
@@ -53,13 +53,13 @@ class Worker:
     def close(self) -> None:
         """Let go of threads and connections."""
         self._pool.shutdown()
-        for working in self._working.values():
+        for working in self.working.values():
             working.close()
         self.redis.close()
 
     def send(self, connection: str, lane: str) -> None:
         """Work on one lane until it is empty, must wait, or has had its time."""
-        working = self._working.get(connection)
+        working = self.working.get(connection)
         if working is None:
             return  # another installation's lane; it stays due for whoever knows it
         self._reconnect()

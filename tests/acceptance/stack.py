@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 from segment.analytics.client import Client
 
 from destination.runtime.embedded import EmbeddedRedis
@@ -53,6 +54,11 @@ class Stack:
         self.sandbox = f"http://127.0.0.1:{free_port()}"
         self.redis = EmbeddedRedis(folder / "redis")
         self.environ: dict[str, str] = {}
+        self.mappings = folder / "mappings"
+        self.mappings.mkdir()
+        for file in (ROOT / "mappings").glob("*.json"):
+            (self.mappings / file.name).write_bytes(file.read_bytes())
+        self._client: redis.Redis | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = httpx.Client(trust_env=False, timeout=10)
 
@@ -80,7 +86,7 @@ class Stack:
             "KLAVIYO_API_URL": self.sandbox,
             "KLAVIYO_API_KEY": "pk_test",
             "DESTINATION_WRITE_KEY": KEY,
-            "DESTINATION_MAPPINGS": str(ROOT / "mappings"),
+            "DESTINATION_MAPPINGS": str(self.mappings),
             "DESTINATION_LEASE": "5",
             "DESTINATION_REQUEST_TIMEOUT": "1.5",
             "PYTHONUNBUFFERED": "1",
@@ -117,6 +123,12 @@ class Stack:
     def sdk(self, **options: Any) -> Client:
         """Segment's own Python SDK, pointed at the server."""
         return Client(KEY, host=self.server, **options)
+
+    def client(self) -> redis.Redis:
+        """The Redis behind it."""
+        if self._client is None:
+            self._client = connect(self.redis.url)
+        return self._client
 
     def counts(self) -> dict[str, Any]:
         """What ``/admin/counts`` says."""
@@ -161,5 +173,7 @@ class Stack:
         """Stop everything."""
         for name in list(self._processes):
             self.kill(name, signal.SIGTERM)
+        if self._client is not None:
+            self._client.close()
         self.redis.stop()
         self.http.close()
