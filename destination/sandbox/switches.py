@@ -31,7 +31,6 @@ class Switches:
     accept_gzip: bool = True
     require_revision: bool = True
     refuse_unknown_parameters: bool = True
-    strict_filters: bool = False
     filter_values: int = 0
     # Profiles
     import_unknown_id: Literal[404, 400] = 404

@@ -15,9 +15,11 @@ START_SECONDS = 20
 
 
 @contextmanager
-def sandbox_process(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def sandbox_process(
+    *arguments: str, port: int | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """``(base URL, process)`` of a sandbox that ends with the block."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "destination.sandbox", "--port", str(port), *arguments]
     process = subprocess.Popen(command)
     try:
