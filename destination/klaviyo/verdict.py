@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -29,6 +29,9 @@ LONGEST_WAIT = 86_400.0
 
 LONG_WAIT = 600.0
 """A longer wait than this comes from a daily limit."""
+
+PHONE_IGNORED = "phone_number_ignored"
+"""The note on a success whose phone number Klaviyo left out."""
 
 UNPROCESSABLE = (400, 413, 422)
 """The statuses that refuse the data of a request."""
@@ -225,6 +228,17 @@ def noted(outcome: Outcome, earlier: Outcome) -> Outcome:
     """``outcome`` with the note of an earlier request of the same delivery."""
     if isinstance(outcome, Delivered) and isinstance(earlier, Delivered) and not outcome.note:
         return replace(outcome, note=earlier.note)
+    return outcome
+
+
+def noted_for(outcome: Outcome, payload: Mapping[str, Any]) -> Outcome:
+    """The outcome of a bulk request for one row of it.
+
+    Klaviyo's partial failure names no row, so rows without a phone number lose that note.
+    """
+    if isinstance(outcome, Delivered) and "phone_number" not in payload:
+        kept = " ".join(note for note in outcome.note.split() if note != PHONE_IGNORED)
+        return outcome if kept == outcome.note else replace(outcome, note=kept)
     return outcome
 
 

@@ -24,6 +24,7 @@ from destination.klaviyo.payloads import (
     with_time,
     without,
 )
+from destination.klaviyo.verdict import noted_for
 from destination.sending import Account
 
 LIMIT = BULK["bulk_subscribe_profiles"]
@@ -82,7 +83,7 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
 
 def _subscribe(payloads: Sequence[Payload], target: str, account: Account) -> list[Outcome]:
     source, historical = payloads[0]["custom_source"], payloads[0]["historical_import"]
-    return send_rows(
+    outcomes = send_rows(
         payloads,
         lambda some: requests.bulk_subscribe_profiles(
             [_subscription(each) for each in some], target, source, historical=historical
@@ -90,6 +91,7 @@ def _subscribe(payloads: Sequence[Payload], target: str, account: Account) -> li
         account,
         LIMIT,
     )
+    return list(map(noted_for, outcomes, payloads))
 
 
 def _subscription(payload: Payload) -> Json:

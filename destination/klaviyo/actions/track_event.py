@@ -30,7 +30,7 @@ from destination.klaviyo.payloads import (
     without,
 )
 from destination.klaviyo.revision import shape
-from destination.klaviyo.verdict import verdict
+from destination.klaviyo.verdict import noted_for, verdict
 from destination.sending import Account
 
 LIMIT = BULK["bulk_create_events"]
@@ -126,7 +126,7 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     )
     outcomes = dict(zip(chosen, sent, strict=True))
     return [
-        problems[index] or outcomes[first[_key(payload, index)]]
+        problems[index] or noted_for(outcomes[first[_key(payload, index)]], payload["profile"])
         for index, payload in enumerate(payloads)
     ]
 

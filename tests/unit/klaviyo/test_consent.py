@@ -143,6 +143,14 @@ def test_a_person_whose_phone_is_refused_is_still_subscribed_by_mail() -> None:
     }
 
 
+def test_an_ignored_phone_number_is_noted_where_there_was_one() -> None:
+    """Klaviyo's header names no row of the request."""
+    script = Script(answer(202, x_klaviyo_partial_failure="phone_number"))
+    rows = [{"email": MAIL, "phone_number": PHONE}, {"email": "bo@acme.io"}]
+    notes = [getattr(each, "note", None) for each in perform(SUBSCRIBE, rows, script)]
+    assert notes == ["phone_number_ignored", ""]
+
+
 @pytest.mark.parametrize(("response", "kind"), [(answer(429), Retry), (refusal(404), Discard)])
 def test_a_refusal_of_the_request_is_everybodys(response: Response, kind: type) -> None:
     """Nobody is reported as subscribed."""
