@@ -56,7 +56,9 @@ class Schemas:
         return _closed(checks, required, own or name)
 
 
-def _closed(checks: Mapping[str, Check], required: list[str], name: str) -> Check:
+def _closed(checks: Mapping[str, Check], order: list[str], name: str) -> Check:
+    required = frozenset(order)
+
     def check(value: Any, pointer: str, resource: str, problems: list[Problem]) -> None:
         if not isinstance(value, dict):
             problems.append(_wrong("an object", value, pointer))
@@ -68,7 +70,9 @@ def _closed(checks: Mapping[str, Check], required: list[str], name: str) -> Chec
                 found(item, f"{pointer}/{key}", resource, problems)
             else:
                 problems.append(_unknown(key, pointer, resource))
-        problems.extend(_missing(key, pointer, resource) for key in required if key not in value)
+        if not required <= value.keys():
+            missing = [key for key in order if key not in value]
+            problems.extend(_missing(key, pointer, resource) for key in missing)
 
     return check
 
