@@ -76,7 +76,9 @@ def all_lists(account: Account) -> list[tuple[str, str]]:
 
 
 def about_list(outcome: Outcome) -> Outcome:
-    """The outcome of a request to a list, whose "not found" means the list."""
-    if isinstance(outcome, Discard) and outcome.code == "not_found":
+    """The outcome of a request to a list: "not found" means the list, a conflict no profile."""
+    if isinstance(outcome, Discard) and outcome.status == 404:
         return replace(outcome, code="list_not_found", field="list_id")
+    if isinstance(outcome, Discard) and outcome.status == 409:
+        return replace(outcome, code="refused_by_klaviyo")
     return outcome

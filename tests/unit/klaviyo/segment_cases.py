@@ -27,7 +27,8 @@ Json = dict[str, Any]
 def comparable(case: Json) -> bool:
     """Whether we mean to do what the case records."""
     tags = case.get("tags") or []
-    return not any(tag.startswith("weakness:") or tag == "js-quirk" for tag in tags)
+    fault = any(tag.startswith("weakness:") or tag == "js-quirk" for tag in tags)
+    return not fault and bool(case["settings"].get("api_key"))
 
 
 class Recorded:

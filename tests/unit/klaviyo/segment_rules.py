@@ -10,61 +10,23 @@ import json
 import re
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
-from urllib.parse import unquote
 
 from klaviyo_script import NOW
+from segment_forms import (
+    Json,
+    event_key,
+    event_profiles,
+    events,
+    lists_of,
+    merged,
+    rows_of,
+    text,
+)
 
 from destination.delivery import Outcome
 from destination.klaviyo.email import is_email
-from destination.klaviyo.model import EVENT_PROFILE
+from destination.klaviyo.model import EVENT_PROFILE, short_id
 from destination.klaviyo.times import to_iso
-from destination.sending import Request
-
-Json = dict[str, Any]
-
-
-def seen(request: Request) -> Json:
-    """A request of ours in the form that is compared."""
-    query = dict(request.query)
-    query.pop("page[size]", None)  # rule: look-ups ask for full pages
-    return {
-        "method": request.method,
-        "path": request.path,
-        "filter": query.get("filter"),
-        "json": request.json,
-    }
-
-
-def recorded(request: Json) -> Json:
-    """A request of Segment's in the same form, with what it meant to ask for in the filter."""
-    path, _, query = request["path"].partition("?")
-    return {
-        "method": request["method"],
-        "path": path.rstrip("/"),
-        "filter": unquote(query.removeprefix("filter=")) if query else None,
-        "json": request.get("json"),
-    }
-
-
-def same(ours: list[Json], theirs: list[Json]) -> bool:
-    """Equal but for the order of what Segment sends at once."""
-    return sorted(map(text, ours)) == sorted(map(text, theirs))
-
-
-def text(value: Any) -> str:
-    """JSON with numbers by value and keys in order."""
-    return json.dumps(normal(value), sort_keys=True)
-
-
-def normal(value: Any) -> Any:
-    """Whole numbers as integers."""
-    if isinstance(value, dict):
-        return {key: normal(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [normal(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
 
 Pair = tuple[list[Json], list[Json]]
 Rule = Callable[[Json, list[Json], list[Json]], Pair]
@@ -76,39 +38,6 @@ def rows_together(_case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
     Bulk requests are as full as Klaviyo allows; Segment subscribes by the hundred.
     """
     return merged(ours), merged(theirs)
-
-
-def merged(requests: list[Json]) -> list[Json]:
-    """Bulk requests that differ in their rows only, as one."""
-    result: list[Json] = []
-    rows_by_envelope: dict[str, list[Any]] = {}
-    for request in deepcopy(requests):
-        rows = rows_of(request)
-        if rows is None:
-            result.append(request)
-        elif envelope(request) in rows_by_envelope:
-            rows_by_envelope[envelope(request)].extend(rows)
-        else:
-            rows_by_envelope[envelope(request)] = rows
-            result.append(request)
-    return result
-
-
-def rows_of(request: Json) -> list[Any] | None:
-    """The rows of a bulk request, None for another."""
-    attributes = (request["json"] or {}).get("data") or {}
-    attributes = attributes.get("attributes", {}) if isinstance(attributes, dict) else {}
-    bulk = attributes.get("profiles") or attributes.get("events-bulk-create")
-    return bulk["data"] if bulk else None
-
-
-def envelope(request: Json) -> str:
-    """A request without its rows."""
-    copy = deepcopy(request)
-    rows = rows_of(copy)
-    if rows is not None:
-        rows.clear()
-    return text(copy)
 
 
 def bad_rows_are_searched(case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
@@ -153,36 +82,14 @@ def product_ids_are_derived(case: Json, ours: list[Json], theirs: list[Json]) ->
 def events_always_have_an_id(_case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
     """An event with a time and without an id gets one from its content."""
     given = [each.get("unique_id") for each in events(theirs)]
-    ours = deepcopy(ours)
+    ours, theirs = deepcopy(ours), deepcopy(theirs)
+    for each in events(theirs):
+        if each.get("unique_id") == "":
+            del each["unique_id"]
     for each, theirs_id in zip(events(ours), given, strict=False):
-        if theirs_id is None and re.fullmatch("[0-9a-f]{32}", each.get("unique_id", "")):
+        if not theirs_id and re.fullmatch("[0-9a-f]{32}", each.get("unique_id", "")):
             del each["unique_id"]
     return ours, theirs
-
-
-def events(requests: list[Json]) -> list[Json]:
-    """The attributes of all events in requests."""
-    found = []
-    for request in requests:
-        if request["path"] == "/api/events":
-            found.append(request["json"]["data"]["attributes"])
-        elif request["path"] == "/api/event-bulk-create-jobs":
-            for row in rows_of(request) or []:
-                found += [each["attributes"] for each in row["attributes"]["events"]["data"]]
-    return found
-
-
-def event_profiles(requests: list[Json]) -> list[Json]:
-    """The attributes of all profiles of events in requests."""
-    found = []
-    for request in requests:
-        if request["path"] == "/api/events":
-            found.append(request["json"]["data"]["attributes"]["profile"]["data"]["attributes"])
-        elif request["path"] == "/api/event-bulk-create-jobs":
-            found += [
-                row["attributes"]["profile"]["data"]["attributes"] for row in rows_of(request) or []
-            ]
-    return found
 
 
 def profiles_hold_what_klaviyo_knows(_case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
@@ -235,16 +142,6 @@ def equal_events_are_sent_once(case: Json, ours: list[Json], theirs: list[Json])
     return ours, theirs
 
 
-def event_key(row: Json) -> str:
-    """What Klaviyo tells events apart by."""
-    attributes = row["attributes"]["events"]["data"][0]["attributes"]
-    who = row["attributes"]["profile"]["data"]["attributes"]
-    names = {
-        name: who.get(name) for name in ("email", "external_id", "phone_number", "anonymous_id")
-    }
-    return text([names, attributes["metric"], attributes.get("unique_id", row)])
-
-
 def people_are_imported_once(_case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
     """Rows with the same identifiers are one profile of an import, the later values over the earlier."""
     theirs = deepcopy(theirs)
@@ -270,21 +167,16 @@ def people_are_imported_once(_case: Json, ours: list[Json], theirs: list[Json]) 
 
 def lists_are_kept_apart(case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
     """Rows for different lists go in different requests; Segment takes the list of the first row."""
-    if case["mode"] != "batch" or len(lists_of(ours)) <= len(lists_of(theirs)):
+    hooked = "retlOnMappingSave" in case["mapping"]  # its place differs between Segment's two forms
+    if case["mode"] != "batch" or (len(lists_of(ours)) <= len(lists_of(theirs)) and not hooked):
         return ours, theirs
+    if case["action"].startswith("remove"):
+        return [], []
     ours, theirs = deepcopy(ours), deepcopy(theirs)
     for request in (*ours, *theirs):
-        request["json"]["data"].pop("relationships", None)
+        if rows_of(request) is not None:
+            request["json"]["data"].pop("relationships", None)
     return ours, theirs
-
-
-def lists_of(requests: list[Json]) -> set[str]:
-    """The lists that import jobs are for."""
-    return {
-        text(request["json"]["data"].get("relationships"))
-        for request in requests
-        if request["path"] == "/api/profile-bulk-import-jobs"
-    }
 
 
 def each_value_is_looked_up_once(_case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
@@ -301,17 +193,80 @@ def each_value_is_looked_up_once(_case: Json, ours: list[Json], theirs: list[Jso
     return ours, theirs
 
 
-def addresses_of_orders_are_checked(case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
-    """What is no e-mail address is refused before an order is sent, as for any other event."""
-    if case["action"] == "orderCompleted" and not ours and theirs:
-        who = theirs[0]["json"]["data"]["attributes"]["profile"]["data"]["attributes"]
-        if not is_email(who.get("email", "a@acme.io")):
-            return [], []
+def unfit_rows_are_not_sent(case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
+    """Addresses and times that Klaviyo refuses are refused before sending."""
+    unfit = case["mode"] == "single" and not ours and theirs
+    return ([], []) if unfit and (bad_addresses(theirs) or bad_times(theirs)) else (ours, theirs)
+
+
+def bad_addresses(requests: list[Json]) -> bool:
+    """Whether requests hold an address that Klaviyo does not take."""
+    found = re.findall(r'"email": "([^"]*)"', text(requests))
+    return any(not is_email(each) for each in found)
+
+
+def bad_times(requests: list[Json]) -> bool:
+    """Whether requests hold a time that Klaviyo does not take."""
+    for each in events(requests):
+        try:
+            to_iso(each.get("time", NOW), NOW)
+        except ValueError:
+            return True
+    return False
+
+
+def failed_products_end_the_sending(case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
+    """Products follow one another, and none follows a failure; Segment sends them at once."""
+    failed = any(each.get("status", 500) >= 300 for each in case["responses"][1:])
+    if case["action"] == "orderCompleted" and failed:
+        return ours, theirs[: len(ours)]
     return ours, theirs
 
 
+def long_ids_are_shortened(_case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
+    """A ``unique_id`` is no longer than Klaviyo takes."""
+    theirs = deepcopy(theirs)
+    for each in events(theirs):
+        if "unique_id" in each:
+            each["unique_id"] = short_id(each["unique_id"])
+    return ours, theirs
+
+
+def nobody_is_added_without_a_profile(case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
+    """Where creating the profile fails, no list request follows."""
+    if case["action"] == "addProfileToList" and case["mode"] == "single" and not created(case):
+        return ours, theirs[:1]
+    return ours, theirs
+
+
+def created(case: Json) -> bool:
+    """Whether the first answer leaves a profile to go on with."""
+    status: int = case["responses"][0].get("status", 500)
+    return status < 300 or status == 409
+
+
+def a_conflict_about_the_list_is_none_about_the_profile(
+    case: Json, ours: list[Json], theirs: list[Json]
+) -> Pair:
+    """Segment updates the profile again after a 409 of the list request."""
+    methods = [each["method"] for each in theirs]
+    if case["action"] == "upsertProfile" and methods[:3] == ["POST", "POST", "PATCH"]:
+        return ours, theirs[:2]
+    return ours, theirs
+
+
+def any_number_of_groups_is_sent(_case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
+    """Segment refuses a batch of more than nine lists and sources."""
+    return ([], []) if len(merged(ours)) > 9 and not theirs else (ours, theirs)
+
+
 RULES: tuple[Rule, ...] = (
-    addresses_of_orders_are_checked,
+    unfit_rows_are_not_sent,
+    failed_products_end_the_sending,
+    long_ids_are_shortened,
+    nobody_is_added_without_a_profile,
+    a_conflict_about_the_list_is_none_about_the_profile,
+    any_number_of_groups_is_sent,
     each_value_is_looked_up_once,
     people_are_imported_once,
     lists_are_kept_apart,
@@ -335,27 +290,36 @@ def deviate(case: Json, ours: list[Json], theirs: list[Json]) -> Pair:
     return ours, theirs
 
 
-NEVER_SENT = {
-    "missing_identifier",
-    "invalid_email",
-    "invalid_phone_number",
-    "payload_invalid",
-}
+NEVER_SENT = {"missing_identifier", "invalid_email", "invalid_phone_number", "payload_invalid"}
+OUR_RANGE = {"invalid_email", "invalid_time", "time_out_of_range", "too_large"}
+OUR_STEPS = {"profile_not_found", "profile_gone", "unreadable_answer", "refused_by_klaviyo"}
+OUR_STATUSES = {410, 423, 425, *range(300, 400)}
 
 
 def ends_otherwise(case: Json, outcome: Outcome) -> bool:
     """Whether an event ends otherwise than at Segment on purpose."""
     code = getattr(outcome, "code", "")
-    first = case["responses"][0]
+    statuses = [each.get("status", 0) for each in case["responses"]]
+    batch = case["mode"] == "batch"
     return (
         # Who is not known is on no list: that is what was asked for. A profile that vanished between
-        # two requests is made again. A job without an id cannot be watched, so it is sent again.
-        code in ("profile_not_found", "profile_gone", "unreadable_answer")
-        # A row that is not sent is not reported as delivered.
-        or (case["mode"] == "batch" and "scribe" in case["action"] and code in NEVER_SENT)
+        # two requests is made again. A job without an id cannot be watched, so it is sent again. A
+        # conflict about a list is none about a profile.
+        code in OUR_STEPS
+        # What Klaviyo would refuse is refused before sending.
+        or code in OUR_RANGE
         or (case["action"] == "orderCompleted" and code == "payload_invalid")
-        # Refused batches are sent again without their bad rows.
-        or (case["mode"] == "batch" and first.get("status") in (400, 413, 422))
+        # A row that is not sent is not reported as delivered.
+        or (batch and "scribe" in case["action"] and code in NEVER_SENT)
+        # Any number of lists and sources may be in a batch.
+        or (batch and "scribe" in case["action"] and code == "accepted_by_klaviyo")
+        # Refused batches are sent again without their bad rows; other refusals are no retry.
+        or (batch and statuses[0] in (400, 413, 422))
+        or (batch and case["action"] == "trackEvent" and 400 <= statuses[0] < 500)
         # A conflict that names no profile is looked up.
-        or (first.get("status") == 409 and "duplicate_profile_id" not in text(first))
+        or (statuses[0] == 409 and "duplicate_profile_id" not in text(case["responses"][0]))
+        # A failure to create is what it is, whatever the list request would have said.
+        or (case["action"] == "addProfileToList" and not batch and not created(case))
+        # Our table of statuses.
+        or bool(OUR_STATUSES & set(statuses))
     )

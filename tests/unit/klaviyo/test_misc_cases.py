@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from klaviyo_script import NOW, remembering
 from segment_cases import Recorded
-from segment_rules import recorded, seen
+from segment_forms import recorded, seen
 
 from destination.delivery import Delivered, Discard, Outcome
 from destination.errors import Ended, Unanswered

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from segment_cases import comparable, ours_in_short, run, theirs_in_short
-from segment_rules import deviate, ends_otherwise, recorded, same, seen
+from segment_forms import recorded, same, seen
+from segment_rules import deviate, ends_otherwise
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from segment_cases import run
-from segment_rules import deviate, recorded, same, seen
+from segment_forms import recorded, same, seen
+from segment_rules import deviate
 
 from destination.action import Action
 from destination.errors import TriggerError
@@ -41,16 +42,15 @@ def test_the_same_is_sent_for_the_events_that_the_trigger_wants(case: dict[str, 
     if action is None or reason == "batch_not_supported" or not case["settings"].get("api_key"):
         assert not case["requests"]
         return
-    done = run(
-        {
-            **case,
-            "action": subscription["partnerAction"],
-            "mapping": subscription["mapping"],
-            "events": wanted(subscription["subscribe"], case["events"]),
-        }
-    )
+    whole = {
+        **case,
+        "action": action.name,
+        "mapping": subscription["mapping"],
+        "events": wanted(subscription["subscribe"], case["events"]),
+    }
+    done = run(whole)
     asked, theirs = list(map(seen, done.requests)), list(map(recorded, case["requests"]))
-    ours, theirs = deviate({**case, "action": action.name}, asked, theirs)
+    ours, theirs = deviate(whole, asked, theirs)
     assert same(ours, theirs), (ours, theirs)
 
 
