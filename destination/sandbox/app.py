@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -65,7 +65,8 @@ class Api:
         request = Request(scope, receive)
         try:
             body = await request.body()
-        except Exception:  # noqa: BLE001 - whoever hangs up in mid-body has asked nothing
+        except ClientDisconnect:
+            # Whoever hangs up in mid-body has asked nothing.
             return
         # No await from here to the reply: what is applied is applied as one.
         reply = self._sandbox.handle(
@@ -123,6 +124,8 @@ async def _control(request: Request) -> Response:
     sandbox: Sandbox = request.app.state.sandbox
     path = request.path_params["path"].strip("/")
     account = request.query_params.get("account", DEFAULT_ACCOUNT)
+    if request.method == "GET" and not path:
+        return await _overview(request)
     if request.method == "GET":
         return _read(sandbox, path, account, request.query_params.get("since", "0"))
     if request.method == "DELETE":

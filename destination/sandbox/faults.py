@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,25 +99,26 @@ class Faults:
     def __len__(self) -> int:
         return len(self._rules)
 
-    def again(self, number: int) -> None:
-        """Count a rule that fired in an earlier life."""
+    def again(self, seen: Collection[int], fired: int) -> None:
+        """Count what a request of an earlier life met: the rules that saw it, the one that fired."""
         for rule in self._rules:
-            if rule.id == number:
-                rule.seen += 1
-                rule.fired += 1
+            rule.seen += rule.id in seen
+            rule.fired += rule.id == fired
 
-    def take(self, request: Mapping[str, Any]) -> tuple[int, Effect] | None:
-        """The rule for this request, and its effect; counts it."""
+    def take(self, request: Mapping[str, Any]) -> tuple[list[int], int, Effect | None]:
+        """``(rules that saw the request, the one that fires or 0, its effect)``; counts them."""
+        seen: list[int] = []
         for rule in self._rules:
             if rule.times is not None and rule.fired >= rule.times:
                 continue
             if not rule.wants(request):
                 continue
             rule.seen += 1
+            seen.append(rule.id)
             if rule.seen > rule.skip and (rule.seen - rule.skip - 1) % rule.every == 0:
                 rule.fired += 1
-                return rule.id, rule.effect
-        return None
+                return seen, rule.id, rule.effect
+        return seen, 0, None
 
     def state(self) -> list[dict[str, Any]]:
         """For the control API: each rule with how often it has fired."""

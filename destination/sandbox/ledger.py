@@ -19,7 +19,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
     """One request. ``t`` is sandbox time in seconds since 1970.
 
     ``applied``: it changed state (or would have, had there been anything to change). ``counted``: it
-    used up the rate limit. ``body`` is JSON, or ``text`` what was no JSON.
+    used up the rate limit. ``rules`` of faults saw it, ``rule`` fired. ``body`` is JSON, or ``text`` what was no JSON.
     """
 
     seq: int
@@ -37,8 +37,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
     counted: bool = False
     fault: str = ""
     rule: int = 0
-    scripted: bool = False
-    offset: float = 0.0
+    rules: list[int] = []
     body: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     text: str = ""
 

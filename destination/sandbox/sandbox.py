@@ -49,14 +49,14 @@ class Sandbox:
         now = self._tick()
         passage = Passage()
         entry = Entry(self._seq, now, "api", request.method, request.path, dict(request.query))
-        rule, effect = self._fault(request, passage)
+        entry.rules, entry.rule, effect = self._fault(request, passage)
         reply = None
         if effect is None or effect.applies:
             reply = self._work(request, now, passage, entry)
         self._note(entry, request, passage)
         if effect is not None:
             reply = effect.spoil(reply)
-            entry.fault, entry.rule, entry.scripted = effect.name, rule, not rule
+            entry.fault = effect.name
         assert reply is not None
         entry.status = 0 if reply.cut is not None and reply.cut < 0 else reply.status
         self.ledger.add(entry)
@@ -91,7 +91,7 @@ class Sandbox:
         self.bench.settle(self._now)
         return self._now
 
-    def _fault(self, request: Incoming, passage: Passage) -> tuple[int, Effect | None]:
+    def _fault(self, request: Incoming, passage: Passage) -> tuple[list[int], int, Effect | None]:
         bench = self.bench
         try:
             bench.gateway.route(request, passage)
@@ -100,7 +100,7 @@ class Sandbox:
         if bench.switches.scripts and b"__script" in request.body:
             effect = bench.scripts.take(_json(request.body))
             if effect is not None:
-                return 0, effect
+                return [], 0, effect
         traits = {
             "method": request.method,
             "path": request.path,
@@ -108,7 +108,7 @@ class Sandbox:
             "account": bench.keys.account(request.headers.get("authorization", "")),
             "body_contains": request.body.decode("utf-8", "replace") if bench.faults else "",
         }
-        return bench.faults.take(traits) or (0, None)
+        return bench.faults.take(traits)
 
     def _work(self, request: Incoming, now: float, passage: Passage, entry: Entry) -> Reply:
         bench = self.bench
@@ -162,8 +162,7 @@ class Sandbox:
         request = Incoming(entry.method, entry.path, entry.query, {}, raw)
         if bench.switches.scripts and b"__script" in raw:
             bench.scripts.take(_json(raw))
-        if entry.rule:
-            bench.faults.again(entry.rule)
+        bench.faults.again(entry.rules, entry.rule)
         if not entry.operation:
             return
         bench.gateway.route(request, passage)

@@ -16,7 +16,7 @@ EMAIL = re.compile(
     r"@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])"
 )
 # E.164; the one country whose numbers all have the same length is held to it.
-PHONE = re.compile(r"\+(1[2-9]\d{9}|(?!1)[2-9]\d{6,14}|15005550\d{3})")
+PHONE = re.compile(r"\+(1[2-9]\d{9}|[2-9]\d{6,14})")
 PHONE_TEXT = "Invalid phone number format (Example of a valid format: +12345678901)"
 NAMED = ("email", "phone_number", "external_id")
 ANONYMOUS = (*NAMED, "_kx", "anonymous_id")

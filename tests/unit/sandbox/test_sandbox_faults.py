@@ -147,6 +147,8 @@ def test_a_ledger_rebuilds_the_state(tmp_path: Path) -> None:
     faults(api, {"match": {"path_prefix": "/api/lists"}, "times": 2, "status": 500})
     assert api.send("GET", "/api/lists").status == 500
     assert api.send("GET", "/api/accounts").status == 200
+    faults(api, {"match": {"path_prefix": "/api/metrics"}, "skip": 2, "every": 2, "status": 500})
+    assert [api.send("GET", "/api/metrics").status for _ in range(3)] == [200, 200, 500]
     before, requests = api.state(), api.sandbox.requests()
 
     api.sandbox = replayed(path, api.clock)
@@ -160,6 +162,7 @@ def test_a_ledger_rebuilds_the_state(tmp_path: Path) -> None:
         == 401
     )
     assert [api.send("GET", "/api/lists").status for _ in range(2)] == [500, 200]
+    assert [api.send("GET", "/api/metrics").status for _ in range(2)] == [200, 500]
     assert api.send("POST", "/api/events", scripted).status == 503
     assert api.send("POST", "/api/events", scripted).status == 202
     api.clock.advance(60)
