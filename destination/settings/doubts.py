@@ -41,6 +41,11 @@ def refuse_contradictions(settings: Settings) -> None:
                 f"source {source.name!r} feeds the connection {source.connection!r}, which is not"
                 f" there. There are: {', '.join(settings.connections)}."
             )
+        if source.require_full_signature and not source.signing_secrets:
+            raise SettingsError(
+                f"source {source.name!r} requires a signature and has no secret to check it with."
+                " Add signing_secrets, or take require_full_signature out."
+            )
         for key in source.write_keys:
             owner = owners.setdefault(key.get_secret_value(), source.name)
             if owner != source.name:

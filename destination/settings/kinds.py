@@ -5,12 +5,15 @@ A complaint says what to write instead.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from destination.ingress.format import Scheme
 
 
 def _split(value: Any) -> Any:
@@ -75,6 +78,21 @@ def _name(text: str) -> str:
     return text
 
 
+def _known(value: Any) -> Any:
+    """Refuse names that a scheme has not; a misspelt one would be left out in silence."""
+    names = [field.name for field in dataclasses.fields(Scheme)]
+    strange = [name for name in value if name not in names] if isinstance(value, dict) else []
+    if strange:
+        raise ValueError(f"a signature has no {strange[0]!r}; it has {', '.join(names)}")
+    return value
+
+
+def _lowered(scheme: Scheme) -> Scheme:
+    """Header names in lower case, as requests are read."""
+    names = ("header", "id_header", "timestamp_header")
+    return dataclasses.replace(scheme, **{name: getattr(scheme, name).lower() for name in names})
+
+
 Secret = Annotated[SecretStr, BeforeValidator(_stripped), AfterValidator(_sendable)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -85,4 +103,5 @@ Name = Annotated[str, AfterValidator(_name)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Hours = Annotated[float, Field(gt=0, le=24 * 30, allow_inf_nan=False)]
+SignatureScheme = Annotated[Scheme, BeforeValidator(_known), AfterValidator(_lowered)]
 Lower = BeforeValidator(_lower)

@@ -18,8 +18,12 @@ from destination.settings.kinds import (
     Seconds,
     Secret,
     Secrets,
+    SignatureScheme,
     Words,
 )
+
+BROWSER_ACTIONS = ("upsertProfile", "trackEvent", "orderCompleted")
+"""What a public key may cause: none of it signs a stranger up, off or away."""
 
 
 class Connection(BaseModel):
@@ -45,11 +49,45 @@ class Source(BaseModel):
     kind: Literal["server", "browser"] = Field(
         default="server", description="`browser`: the key is public, so less is allowed with it."
     )
+    actions: Words | None = Field(
+        default=None,
+        description="The only actions that its events may cause. Without it: all for `server`;"
+        f" {', '.join(BROWSER_ACTIONS)} for `browser`.",
+    )
     signing_secrets: Secrets = Field(default=(), description="Shared secrets of signed webhooks.")
+    require_full_signature: bool = Field(
+        default=False,
+        description="Take only webhooks whose signature covers every event; a write key is no"
+        " substitute.",
+    )
+    signature_tolerance: Seconds = Field(
+        default=300, description="Seconds that a signed time may differ from this server's clock."
+    )
+    signature: SignatureScheme | None = Field(
+        default=None, description="How its webhooks are signed, where it is not the format's way."
+    )
+    credential_header: Annotated[str, Lower] = Field(
+        default="authorization",
+        description="Header with the shared secret, of webhooks that are not signed.",
+    )
+    audience_extras: Words = Field(
+        default=(), description="Members that Segment's Webhook Audiences add to each event."
+    )
+    audience_list: str = Field(
+        default="",
+        description="Id of the list of all Segment's Webhook Audiences; without it each has its own.",
+    )
     integrations_names: Words = Field(
         default=("Klaviyo", "Klaviyo (Actions)", "KLAVIYO"),
         description="Names that mean this destination in an event's `integrations`.",
     )
+
+    @property
+    def allowed_actions(self) -> frozenset[str] | None:
+        """The actions that an event of this source may cause; None for all."""
+        if self.actions is not None:
+            return frozenset(self.actions)
+        return frozenset(BROWSER_ACTIONS) if self.kind == "browser" else None
 
 
 class Settings(BaseModel):

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from destination.errors import SettingsError
+from destination.ingress.format import Scheme
 from destination.settings import (
     DEVELOPMENT,
     Settings,
@@ -139,6 +140,62 @@ def test_the_file_holds_several_connections_and_sources(tmp_path: Path) -> None:
     assert list(settings.sources) == ["web", "crm"]
 
 
+def test_a_public_key_may_cause_less(tmp_path: Path) -> None:
+    """A browser's source signs nobody up or off; an own list of actions overrules either kind."""
+    (tmp_path / "destination.toml").write_text(
+        """
+        [sources.crm]
+        write_keys = "c"
+        [sources.web]
+        write_keys = "w"
+        kind = "browser"
+        [sources.form]
+        write_keys = "f"
+        kind = "browser"
+        actions = "subscribeProfile, upsertProfile"
+        [sources.till]
+        write_keys = "t"
+        actions = ["orderCompleted"]
+        """
+    )
+    sources = load(tmp_path).sources
+    assert {name: source.allowed_actions for name, source in sources.items()} == {
+        "crm": None,
+        "web": {"upsertProfile", "trackEvent", "orderCompleted"},
+        "form": {"subscribeProfile", "upsertProfile"},
+        "till": {"orderCompleted"},
+    }
+
+
+def test_a_source_says_how_its_webhooks_are_signed(tmp_path: Path) -> None:
+    """Every part of the verifier can be set; names of headers are read in any case."""
+    (tmp_path / "destination.toml").write_text(
+        """
+        [sources.stripe]
+        signing_secrets = "s"
+        require_full_signature = true
+        signature_tolerance = 60
+        credential_header = "X-Secret"
+        [sources.stripe.signature]
+        header = "Stripe-Signature"
+        prefix = "v1="
+        separator = ","
+        payload = "{timestamp}.{body}"
+        timestamp_prefix = "t="
+        """
+    )
+    source = load(tmp_path).sources["stripe"]
+    assert source.signature == Scheme(
+        header="stripe-signature",
+        prefix="v1=",
+        separator=",",
+        payload="{timestamp}.{body}",
+        timestamp_prefix="t=",
+    )
+    assert (source.require_full_signature, source.signature_tolerance) == (True, 60)
+    assert source.credential_header == "x-secret"
+
+
 def test_a_source_feeds_the_only_connection_without_naming_it(tmp_path: Path) -> None:
     """With one connection there is nothing to choose."""
     (tmp_path / "destination.toml").write_text(
@@ -169,6 +226,9 @@ def test_a_source_feeds_the_only_connection_without_naming_it(tmp_path: Path) ->
         ),
         ("write_key = 'a'\n[sources.default]\nwrite_keys = ['b']", ["DESTINATION_WRITE_KEY"]),
         ("[connections.a]\n[connections.b]\n[sources.web]\nwrite_keys = ['w']", ["'web'", "a, b"]),
+        ("[sources.a]\nrequire_full_signature=true", ["'a'", "signing_secrets"]),
+        ("[sources.a]\nsignature = {header='x', secret='s'}", ["'secret'", "algorithm"]),
+        ("[sources.a]\nsignature = {header='x', algorithm='md5'}", ["sources.a.signature", "md5"]),
         ("[sources.a]\nwrite_keys=['k']\n[sources.b]\nwrite_keys=['k']", ["'a'", "'b'", "own"]),
     ],
 )
