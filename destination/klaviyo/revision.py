@@ -1,7 +1,8 @@
 """What differs between Klaviyo's API revisions in the requests that we send.
 
 Sources: Klaviyo's API descriptions of 2025-01-15 to 2026-07-15 and the models of its Python client
-for 2026-10-15.
+for 2026-10-15. What only old revisions take is sent to none: ``anonymous_id`` stands in events, not
+in the bodies of profiles, where it became an unknown key with 2025-10-15.
 """
 
 from __future__ import annotations
@@ -17,15 +18,13 @@ class Shape:
 
     ``event_meta_inside``: Create Event has a profile's ``meta`` inside its ``attributes``, not
     beside them as everywhere else. ``earliest_event``: no event before it, unix seconds.
-    ``backfill``: an event may be recorded without triggering flows. ``anonymous_profiles``: the
-    bodies of profiles, not only of events, may hold ``anonymous_id``.
+    ``backfill``: an event may be recorded without triggering flows.
     """
 
     since: str
     event_meta_inside: bool
     earliest_event: float
     backfill: bool
-    anonymous_profiles: bool
 
 
 def _year(year: int) -> float:
@@ -33,11 +32,10 @@ def _year(year: int) -> float:
 
 
 SHAPES = (
-    Shape("2025-01-15", True, _year(2000), backfill=False, anonymous_profiles=True),
-    Shape("2025-10-15", True, _year(2000), backfill=False, anonymous_profiles=False),
-    Shape("2026-04-15", True, _year(2000), backfill=True, anonymous_profiles=False),
-    Shape("2026-07-15", True, _year(1990), backfill=True, anonymous_profiles=False),
-    Shape("2026-10-15", False, _year(1990), backfill=True, anonymous_profiles=False),
+    Shape("2025-01-15", True, _year(2000), backfill=False),
+    Shape("2026-04-15", True, _year(2000), backfill=True),
+    Shape("2026-07-15", True, _year(1990), backfill=True),
+    Shape("2026-10-15", False, _year(1990), backfill=True),
 )
 """Oldest first."""
 
