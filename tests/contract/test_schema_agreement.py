@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from destination.sandbox.errors import Problem
@@ -106,6 +106,7 @@ def test_both_accept_a_valid_body(contract: Contract, operation: Operation, *, f
     assert agree(contract, operation, valid(operation, full=full))
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_both_judge_a_changed_body_alike(contract: Contract, data: st.DataObject) -> None:
     """A key too many, one too few, a value of another type: valid for both or for neither."""
