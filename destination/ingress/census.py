@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from destination.event import Event
 from destination.ingress.format import Inbound, Limits, Parsed
 from destination.ingress.jsonrpc import INVALID_PARAMS, Reply, RpcError, dispatch, param, plain
 from destination.ingress.messages import arrival_of, explode
@@ -17,8 +18,8 @@ from destination.ingress.normalise import Malformed, seen
 from destination.ingress.objects import ObjectField, SyncObject, sync_object, sync_objects
 from destination.ingress.rows import Load, message_of
 
-Check = Callable[[str, Mapping[str, Any]], str]
-"""What is wrong with a row of an object, in words, or nothing."""
+Check = Callable[[Event], None]
+"""Raises ``Malformed`` for the event of a row that nothing can use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,23 @@ class Speed:
 class Setup:
     """What the methods need to know of the account and of this installation.
 
-    ``lists`` are the account's lists, names by id, and only needed to name them when a tool asks
-    for the objects; ``problem`` is what keeps the account from being
-    used, empty when all is well; ``check`` judges a row beyond its identifier.
+    ``lists()`` gives the account's lists, names by id, and is asked only to name them when a tool
+    wants the objects; ``problem()`` what keeps the account from being used, empty when all is well;
+    both may raise ``Rejected``, which passes through. ``check`` judges a row beyond its identifier.
     """
 
-    lists: Mapping[str, str] = field(default_factory=dict)
+    lists: Callable[[], Mapping[str, str]] = dict
     speed: Speed = field(default_factory=Speed)
-    problem: str = ""
+    problem: Callable[[], str] = str
     limits: Limits = field(default_factory=Limits)
-    check: Check = lambda _object, _row: ""
+    check: Check | None = None
 
 
 def answer(inbound: Inbound, setup: Setup) -> Reply:
-    """The answer to one call, and the events to store before it is sent. Never raises."""
+    """The answer to one call, and the events to store before it is sent.
+
+    Raises nothing but what ``setup`` raises.
+    """
     return dispatch(
         inbound,
         {
@@ -65,8 +69,9 @@ def answer(inbound: Inbound, setup: Setup) -> Reply:
 
 
 def _test(setup: Setup) -> dict[str, Any]:
-    if setup.problem:
-        return {"success": False, "error_message": setup.problem}
+    problem = setup.problem()
+    if problem:
+        return {"success": False, "error_message": problem}
     return {"success": True}
 
 
@@ -78,7 +83,7 @@ def _objects(setup: Setup) -> dict[str, Any]:
                 "label": each.label,
                 **({"can_create_fields": "on_write"} if each.open else {}),
             }
-            for each in sync_objects(setup.lists)
+            for each in sync_objects(setup.lists())
         ]
     }
 
@@ -145,9 +150,6 @@ def _sync(
         made = message_of(record, load)
         if not record.get(key) and record.get(key) != 0:
             raise Malformed("no_identifier", f"the identifier {key} is empty: fill the column")
-        problem = setup.check(wanted.name, record)
-        if problem:
-            raise Malformed("row_refused", problem)
         return made
 
     parsed = explode(
@@ -157,6 +159,7 @@ def _sync(
         setup.limits,
         None,
         prepare=message,
+        check=setup.check,
     )
     return {"record_results": _results(records, key, parsed)}, parsed
 

@@ -33,6 +33,12 @@ def write_key(headers: Mapping[str, str], query: Mapping[str, str], document: An
     return query.get("writeKey") or None
 
 
+def bearer_token(headers: Mapping[str, str]) -> str | None:
+    """The token of ``Authorization: Bearer``: the only place where many tools can put a key."""
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    return (token.strip() or None) if scheme.lower() == "bearer" else None
+
+
 def _basic_user(authorization: str) -> str:
     """The user name of ``Basic base64(user:password)``; the colon and the padding may be missing."""
     scheme, _, credentials = authorization.strip().partition(" ")

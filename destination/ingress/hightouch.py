@@ -37,7 +37,10 @@ _OPERATIONS = {"add": "added", "change": "changed", "remove": "removed"}
 
 
 def answer(inbound: Inbound, setup: Setup) -> Reply:
-    """The answer to one call, and the events to store before it is sent. Never raises."""
+    """The answer to one call, and the events to store before it is sent.
+
+    Raises nothing but what ``setup`` raises.
+    """
 
     def sync(operation: str) -> Method:
         return lambda params: _sync(params, operation, inbound, setup)
@@ -59,7 +62,7 @@ def answer(inbound: Inbound, setup: Setup) -> Reply:
 
 def _objects(setup: Setup) -> dict[str, Any]:
     return {
-        "objects": [{"id": each.name, "label": each.label} for each in sync_objects(setup.lists)]
+        "objects": [{"id": each.name, "label": each.label} for each in sync_objects(setup.lists())]
     }
 
 
@@ -106,7 +109,8 @@ def _errors(params: Mapping[str, Any], setup: Setup) -> list[str]:
         _columns(param(params, "configuration", dict))
     except RpcError as problem:
         return [problem.message]
-    return [setup.problem] if setup.problem else []
+    trouble = setup.problem()
+    return [trouble] if trouble else []
 
 
 def _behavior(wanted: SyncObject, setup: Setup) -> dict[str, Any]:
@@ -157,13 +161,16 @@ def _sync(
         fields = {ours: row[theirs] for ours, theirs in columns.items() if theirs in row}
         if not fields.get(key) and fields.get(key) != 0:
             raise Malformed("no_identifier", f"the identifier {key} is empty: fill the column")
-        problem = setup.check(wanted.name, fields)
-        if problem:
-            raise Malformed("row_refused", problem)
         return message_of(fields, load)
 
     parsed = explode(
-        rows, arrival_of(inbound, from_client=False), inbound, setup.limits, None, prepare=message
+        rows,
+        arrival_of(inbound, from_client=False),
+        inbound,
+        setup.limits,
+        None,
+        prepare=message,
+        check=setup.check,
     )
     return {"rejectedRows": _rejected(rows, params.get("idColumn"), parsed)}, parsed
 

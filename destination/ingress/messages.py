@@ -45,10 +45,12 @@ def explode(
     *,
     call: str = "",
     prepare: Callable[[Any], Any] | None = None,
+    check: Callable[[Event], None] | None = None,
 ) -> Parsed:
     """The canonical events of ``items``, in order, and a reason for each that is refused.
 
-    ``prepare`` makes a message of each item first; it may raise ``Malformed``.
+    ``prepare`` makes a message of each item first, ``check`` judges its event; both may raise
+    ``Malformed``.
     """
     # An event cannot be larger than its request, so most requests need no look at each event.
     bounded = len(inbound.body) > limits.event_bytes
@@ -59,7 +61,10 @@ def explode(
             message = prepare(item) if prepare else item
             if bounded:
                 _check_size(message, limits)
-            events.append(canonical(message, arrival, call))
+            event = canonical(message, arrival, call)
+            if check:
+                check(event)
+            events.append(event)
         except Malformed as problem:
             refused.append(Refused(index, problem.code, problem.message, _given_id(item)))
     return Parsed(tuple(events), tuple(refused), key)

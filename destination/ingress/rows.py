@@ -12,11 +12,12 @@ Bodies: one row, an array of rows, ``{"rows": [...]}``, ``{"records": [...]}``, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from destination.errors import Rejected
+from destination.event import Event
 from destination.ingress.credentials import write_key
 from destination.ingress.encoding import read_json, read_loose_json, too_large
 from destination.ingress.format import Inbound, Limits, Parsed, accepted
@@ -56,7 +57,13 @@ class Load:
     run: str = ""
 
 
-def parse_rows(inbound: Inbound, target: str, *, limits: Limits | None = None) -> Parsed:
+def parse_rows(
+    inbound: Inbound,
+    target: str,
+    *,
+    limits: Limits | None = None,
+    check: Callable[[Event], None] | None = None,
+) -> Parsed:
     """The events of the rows posted to ``/rows/{target}``; a target is ``profile``, ``list/ID``...
 
     The operation is the row's ``_op``, else ``?op=``, else the header ``X-Operation``, else
@@ -65,7 +72,8 @@ def parse_rows(inbound: Inbound, target: str, *, limits: Limits | None = None) -
     and for states also the run (``?run=``, ``Idempotency-Key``, Census' ``sync_run_id``), else the
     minute of receipt, so that a list joined, left and joined again is three changes.
 
-    Trailing commas are forgiven: templates with loops leave them. Raises ``Rejected`` 400 or 413.
+    ``check`` refuses the event of a row by raising ``Malformed``. Trailing commas are forgiven:
+    templates with loops leave them. Raises ``Rejected`` 400 or 413.
     """
     limits = limits or Limits()
     if len(inbound.body) > limits.body_bytes:
@@ -85,6 +93,7 @@ def parse_rows(inbound: Inbound, target: str, *, limits: Limits | None = None) -
         limits,
         key,
         prepare=lambda row: message_of(row, load),
+        check=check,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination.ingress.credentials import write_key
+from destination.ingress.credentials import bearer_token, write_key
 
 
 def basic(text: str) -> str:
@@ -32,6 +32,23 @@ def test_a_bearer_token_is_not_a_key() -> None:
     headers = {"authorization": "Bearer abc.def"}
     assert write_key(headers, {}, {"writeKey": "body"}) == "body"
     assert write_key(headers, {}, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("authorization", "token"),
+    [
+        ("Bearer abc", "abc"),
+        ("bearer  abc ", "abc"),
+        ("Bearer", None),
+        ("Bearer  ", None),
+        (basic("k:"), None),
+        ("", None),
+    ],
+)
+def test_a_bearer_token_is_found(authorization: str, token: str | None) -> None:
+    """For tools that can send nothing else."""
+    assert bearer_token({"authorization": authorization}) == token
+    assert bearer_token({}) is None
 
 
 @pytest.mark.parametrize(

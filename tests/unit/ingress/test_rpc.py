@@ -11,13 +11,14 @@ from captures import RECEIVED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination.event import encode
+from destination.event import Event, encode
 from destination.ingress import census, hightouch
 from destination.ingress.census import Setup, Speed
 from destination.ingress.format import Inbound, Limits
 from destination.ingress.jsonrpc import Reply
+from destination.ingress.normalise import Malformed
 
-SETUP = Setup(lists={"XyZ123": "Newsletter", "AbC456": "customers"})
+SETUP = Setup(lists=lambda: {"XyZ123": "Newsletter", "AbC456": "customers"})
 Answer = Callable[[Inbound, Setup], Reply]
 BOTH = pytest.mark.parametrize("answer", [census.answer, hightouch.answer])
 
@@ -81,7 +82,7 @@ def test_too_large_a_call_is_refused(answer: Answer) -> None:
 def test_the_connection_is_tested() -> None:
     """The problem that the runtime found is shown to Census' user."""
     assert result("test_connection") == {"success": True}
-    broken = Setup(problem="Klaviyo refuses the API key: make a new one")
+    broken = Setup(problem=lambda: "Klaviyo refuses the API key: make a new one")
     assert result("test_connection", setup=broken) == {
         "success": False,
         "error_message": "Klaviyo refuses the API key: make a new one",
@@ -209,11 +210,16 @@ def test_a_record_sent_again_in_its_run_is_the_same_event() -> None:
 
 def test_rows_can_be_judged_by_more_than_their_identifier() -> None:
     """Whoever knows Klaviyo's rules hands in the check; its words reach the row's user."""
-    setup = Setup(check=lambda name, row: "" if "@" in row["email"] else f"no address in {name}")
+
+    def check(event: Event) -> None:
+        if "@" not in event.body["properties"]["email"]:
+            raise Malformed("invalid_email", f"no address in {event.body['event']}")
+
+    setup = Setup(check=check)
     params = {"sync_plan": plan(), "records": [{"email": "a@b.c"}, {"email": "nobody"}]}
     results = result("sync_batch", params, setup=setup)["record_results"]
     assert [each["success"] for each in results] == [True, False]
-    assert results[1]["error_message"] == "no address in profile"
+    assert results[1]["error_message"] == "no address in new"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +306,11 @@ def test_hightouchs_rows_are_events(method: str, event: str) -> None:
 
 def test_hightouchs_rows_are_judged_and_counted() -> None:
     """As Census' are."""
-    setup = Setup(check=lambda _name, _row: "no", limits=Limits(batch_events=1))
+
+    def check(_event: Event) -> None:
+        raise Malformed("never", "no")
+
+    setup = Setup(check=check, limits=Limits(batch_events=1))
     params = {"idColumn": 5, "configuration": CONFIGURATION, "rows": [{"EMAIL": "a"}]}
     reply = ask("add", params, answer=hightouch.answer, setup=setup)
     assert reply.document["result"] == {"rejectedRows": [{"id": None, "error": "no"}]}
