@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from destination.sandbox.errors import Refused, invalid, not_found
 from destination.sandbox.world.events import Event
 
 PLACE = "/data/attributes"
+Buckets = list[list[Event]]
 BOUNDS = ("greater-or-equal", "less-than")
 YEAR = 366 * 86_400
 
@@ -29,26 +31,21 @@ def query_metric_aggregates(call: Call) -> Answer:
     zone = _zone(attributes.get("timezone") or "UTC")
     start, end, rest = _bounds(attributes["filter"], zone)
     edges = _edges(start, end, attributes.get("interval") or "day", zone)
-    by: list[str] = attributes.get("by") or []
-    rows: dict[tuple[str, ...], list[list[Event]]] = {}
-    if not by:
-        rows[()] = [[] for _ in edges]
-    for event in call.account.events:
-        if event.metric is not metric or not start <= event.timestamp < end:
-            continue
-        if not all(each.holds(_dimension(event, each.field)) for each in rest):
-            continue
-        dimensions = tuple(str(_dimension(event, name) or "") for name in by)
-        buckets = rows.setdefault(dimensions, [[] for _ in edges])
-        place = max(index for index, edge in enumerate(edges) if edge <= event.timestamp)
-        buckets[place].append(event)
+    events = [
+        event
+        for event in call.account.events
+        if event.metric is metric
+        and start <= event.timestamp < end
+        and all(each.holds(_dimension(event, each.field)) for each in rest)
+    ]
+    rows = _rows(events, edges, attributes.get("by") or [])
     shown, following = _page(sorted(rows), attributes)
+    measurements = attributes["measurements"]
     data = [
         {
             "dimensions": list(key),
             "measurements": {
-                name: [_measure(name, bucket) for bucket in rows[key]]
-                for name in attributes["measurements"]
+                name: [_measure(name, each) for each in rows[key]] for name in measurements
             },
         }
         for key in shown
@@ -60,6 +57,16 @@ def query_metric_aggregates(call: Call) -> Answer:
     if following:
         answer.document["links"]["next"] = following
     return answer
+
+
+def _rows(events: list[Event], edges: list[float], by: list[str]) -> dict[tuple[str, ...], Buckets]:
+    """The events of each set of dimensions, in a bucket for each edge; one row at least."""
+    rows: dict[tuple[str, ...], Buckets] = {} if by else {(): [[] for _ in edges]}
+    for event in events:
+        dimensions = tuple(str(_dimension(event, name) or "") for name in by)
+        buckets = rows.setdefault(dimensions, [[] for _ in edges])
+        buckets[bisect.bisect_right(edges, event.timestamp) - 1].append(event)
+    return rows
 
 
 def _zone(name: str) -> ZoneInfo:

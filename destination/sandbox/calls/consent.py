@@ -68,6 +68,7 @@ def _list(call: Call) -> Group | None:
 
 
 def _rows(call: Call, most: int, *, subscribing: bool, historical: bool) -> tuple[list[Row], bool]:
+    """The rows, and whether a phone number was thrown away; raises ``Refused`` (400)."""
     given = call.body["data"]["attributes"]["profiles"]["data"]
     if not 1 <= len(given) <= most:
         raise invalid(f"1 to {most} profiles must be given, not {len(given)}.", PLACE)
@@ -76,30 +77,33 @@ def _rows(call: Call, most: int, *, subscribing: bool, historical: bool) -> tupl
     any_dropped = False
     for index, row in enumerate(given):
         pointer = f"{PLACE}/{index}/attributes"
-        attributes = dict(row["attributes"])
-        known = {**attributes, "id": row.get("id")}
-        names = (*NAMES, "id") if row.get("id") else NAMES
-        forgive = call.switches.partial_failure
-        found, dropped = check_identifiers(known, pointer, forgive_phone=forgive, names=names)
-        if lacks_identifier(known, names) and not found:
-            found.append(no_identifier(pointer, NAMES))
-        any_dropped = any_dropped or dropped
-        channels = dict(_channels(attributes["subscriptions"]))
-        if not channels:
-            found.append(Problem("At least one channel must be given.", f"{pointer}/subscriptions"))
+        known = {**row["attributes"], "id": row.get("id")}
+        found, dropped = _check_person(call, known, pointer)
+        channels = dict(_channels(known["subscriptions"]))
         if dropped:
-            attributes["phone_number"] = None
             channels = {name: at for name, at in channels.items() if name.startswith("email")}
         if not found:
-            found += _check_addresses(known, channels, pointer)
+            found = list(_check_addresses(known, channels, pointer))
         if subscribing and not found:
             found += _check_times(channels, pointer, call.now, historical=historical)
             found += _check_sms(known, channels, pointer, call.switches)
         problems += found
-        rows.append((row.get("id"), {name: attributes.get(name) for name in NAMES}, channels))
+        any_dropped = any_dropped or dropped
+        rows.append((row.get("id"), {name: known.get(name) for name in NAMES}, channels))
     if problems:
         raise Refused(400, problems)
     return rows, any_dropped
+
+
+def _check_person(call: Call, known: dict[str, Any], pointer: str) -> tuple[list[Problem], bool]:
+    names = (*NAMES, "id") if known["id"] else NAMES
+    forgive = call.switches.partial_failure
+    found, dropped = check_identifiers(known, pointer, forgive_phone=forgive, names=names)
+    if lacks_identifier(known, names) and not found:
+        found.append(no_identifier(pointer, NAMES))
+    if not any(_channels(known["subscriptions"])):
+        found.append(Problem("At least one channel must be given.", f"{pointer}/subscriptions"))
+    return found, dropped
 
 
 def _channels(subscriptions: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -28,6 +28,7 @@ from destination.sandbox.world.events import Event
 from destination.sandbox.world.profiles import Clash, Profile
 
 MOST_EVENTS = 1000
+PLACE = "/data/attributes/events-bulk-create/data"
 TEST_DOMAINS = ("@example.com", "@test.com")
 
 
@@ -48,33 +49,27 @@ def create_event(call: Call) -> Answer:
 
 def bulk_create_events(call: Call) -> Answer:
     """POST /event-bulk-create-jobs: 202 and no job, or 400 for all."""
-    place = "/data/attributes/events-bulk-create/data"
     groups = call.body["data"]["attributes"]["events-bulk-create"]["data"]
     total = sum(len(group["attributes"]["events"]["data"]) for group in groups)
-    if total > MOST_EVENTS:
-        raise invalid(f"At most {MOST_EVENTS} events may be given, not {total}.", place)
+    if not 1 <= total <= MOST_EVENTS:
+        raise invalid(f"1 to {MOST_EVENTS} events may be given, not {total}.", PLACE)
     problems: list[Problem] = []
     people: list[dict[str, Any]] = []
-    dropped = False
+    any_dropped = False
     for index, group in enumerate(groups):
-        pointer = f"{place}/{index}/attributes"
         person = dict(group["attributes"]["profile"]["data"])
-        found, phone = _check_person(call, person, f"{pointer}/profile/data", call.size)
+        found, dropped = _check_group(call, person, group, f"{PLACE}/{index}/attributes")
         problems += found
-        dropped = dropped or phone
         people.append(person)
-        for row, event in enumerate(group["attributes"]["events"]["data"]):
-            problems += check_event(
-                event["attributes"], f"{pointer}/events/data/{row}/attributes", call.now
-            )
-    if problems or not groups:
-        raise Refused(400, problems or [Problem("At least one event must be given.", place)])
+        any_dropped = any_dropped or dropped
+    if problems:
+        raise Refused(400, problems)
     if call.switches.duplicate_events == "refuse":
-        _refuse_duplicates(people, groups, place)
+        _refuse_duplicates(people, groups)
     for person, group in zip(people, groups, strict=True):
         rows = [each["attributes"] for each in group["attributes"]["events"]["data"]]
         _record(call, person, rows, backfill=bool(group["attributes"].get("backfill")))
-    return Answer(202, None, PARTIAL) if dropped else ACCEPTED
+    return Answer(202, None, PARTIAL) if any_dropped else ACCEPTED
 
 
 def get_events(call: Call) -> Answer:
@@ -171,8 +166,18 @@ def _check_person(
     return problems, dropped
 
 
+def _check_group(
+    call: Call, person: dict[str, Any], group: Mapping[str, Any], pointer: str
+) -> tuple[list[Problem], bool]:
+    problems, dropped = _check_person(call, person, f"{pointer}/profile/data", call.size)
+    for row, event in enumerate(group["attributes"]["events"]["data"]):
+        place = f"{pointer}/events/data/{row}/attributes"
+        problems += check_event(event["attributes"], place, call.now)
+    return problems, dropped
+
+
 def _refuse_duplicates(
-    people: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]], place: str
+    people: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]]
 ) -> None:
     seen: Counter[tuple[str, str, str]] = Counter()
     problems = []
@@ -187,7 +192,7 @@ def _refuse_duplicates(
             key = (who.lower(), metric, attributes["unique_id"])
             seen[key] += 1
             if seen[key] > 1:
-                pointer = f"{place}/{index}/attributes/events/data/{row}/attributes/unique_id"
+                pointer = f"{PLACE}/{index}/attributes/events/data/{row}/attributes/unique_id"
                 detail = "The unique_id is repeated for one profile and metric in this request."
                 problems.append(Problem(detail, pointer))
     if problems:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from destination.sandbox.calls import lists as list_calls
+from destination.sandbox.calls import groups
 from destination.sandbox.calls.call import Answer, Call, Handler
 from destination.sandbox.calls.documents import reference, references, resource, single
 from destination.sandbox.calls.filters import conditions, matching
@@ -70,8 +70,8 @@ def get_job(call: Call) -> Answer:
     job = _known(call)
     included = None
     if call.asked("include"):
-        groups = [call.account.lists.get(each) for each in job.lists]
-        included = [list_calls.group_document(call, "list", each) for each in groups if each]
+        found = [call.account.lists.get(each) for each in job.lists]
+        included = [groups.group_document(call, "list", each) for each in found if each]
     return single(call, 200, job_document(call, job), included)
 
 
@@ -104,9 +104,9 @@ def get_job_lists(*, ids_only: bool) -> Handler:
         render: Callable[[Any], Any] = (
             (lambda each: reference("list", each.id))
             if ids_only
-            else (lambda each: list_calls.group_document(call, "list", each))
+            else (lambda each: groups.group_document(call, "list", each))
         )
-        return collection(call, [each for each in found if each], render, read=list_calls.read)
+        return collection(call, [each for each in found if each], render, read=groups.read)
 
     return handler
 

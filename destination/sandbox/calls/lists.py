@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from destination.sandbox.calls import profiles as profile_calls
-from destination.sandbox.calls import tags
 from destination.sandbox.calls.call import EMPTY, Answer, Call, Handler
-from destination.sandbox.calls.documents import reference, resource, single
+from destination.sandbox.calls.documents import reference, single
 from destination.sandbox.calls.filters import conditions, matching
+from destination.sandbox.calls.groups import group_document, read, tags_of
 from destination.sandbox.calls.paging import collection
-from destination.sandbox.clock import written
 from destination.sandbox.errors import invalid, not_found
 from destination.sandbox.world.lists import Group, Groups, join, leave
 from destination.sandbox.world.profiles import Profile
 
 MOST_MEMBERS = 1000
-
-
-def group_document(call: Call, kind: str, group: Group) -> dict[str, Any]:
-    """A list or segment as the API shows it."""
-    attributes: dict[str, Any] = {
-        "name": group.name,
-        "created": written(group.created),
-        "updated": written(group.updated),
-    }
-    if kind == "list":
-        attributes["opt_in_process"] = group.opt_in
-    else:
-        attributes["definition"] = group.definition
-        attributes["is_active"] = group.active
-        attributes["is_processing"] = False
-        attributes["is_starred"] = group.starred
-    if "profile_count" in call.asked(f"additional-fields[{kind}]"):
-        attributes["profile_count"] = len(group.members)
-    relations = {"profiles": None, "tags": None, "flow-triggers": None}
-    return resource(call, kind, group.id, attributes, relations)
-
-
-def read(group: Group, field: str) -> Any:
-    """What a filter or sort on ``field`` sees."""
-    if field == "is_active":
-        return group.active
-    if field == "is_starred":
-        return group.starred
-    return getattr(group, field, None)
 
 
 def known(call: Call, kind: str, identifier: str) -> Group:
@@ -66,7 +36,7 @@ def get_groups(kind: str) -> Handler:
             items,
             lambda each: group_document(call, kind, each),
             read=read,
-            include=lambda page: _tags(call, kind, page),
+            include=lambda page: tags_of(call, kind, page),
         )
 
     return handler
@@ -77,7 +47,7 @@ def get_group(kind: str) -> Handler:
 
     def handler(call: Call) -> Answer:
         group = known(call, kind, call.id)
-        included = _tags(call, kind, [group]) if call.asked("include") else None
+        included = tags_of(call, kind, [group]) if call.asked("include") else None
         return single(call, 200, group_document(call, kind, group), included)
 
     return handler
@@ -218,13 +188,6 @@ def _named(name: str) -> str:
     if not name.strip():
         raise invalid("This field may not be blank.", "/data/attributes/name")
     return name
-
-
-def _tags(call: Call, kind: str, groups: Sequence[Group]) -> list[Any]:
-    if "tags" not in call.asked("include"):
-        return []
-    found = {tag.id: tag for group in groups for tag in tags.borne(call, kind, group.id)}
-    return [tags.tag_document(call, each) for each in found.values()]
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from destination.sandbox.calls import groups
 from destination.sandbox.calls.call import Answer, Call, Handler
 from destination.sandbox.calls.documents import reference, resource, single
 from destination.sandbox.calls.filters import Condition, conditions, matching
@@ -85,22 +86,8 @@ def get_profiles(call: Call) -> Answer:
 
 def get_profile(call: Call) -> Answer:
     """GET /profiles/{id}."""
-    from destination.sandbox.calls.lists import group_document  # noqa: PLC0415 - they show each other
-
     profile = known(call, call.id)
-    included = None
-    if call.asked("include"):
-        groups = [call.account.lists.get(each) for each in profile.lists]
-        included = [
-            group_document(call, "list", each)
-            for each in groups
-            if each is not None and "lists" in call.asked("include")
-        ]
-        included += [
-            group_document(call, "segment", each)
-            for each in call.account.segments
-            if profile.id in each.members and "segments" in call.asked("include")
-        ]
+    included = _groups(call, profile) if call.asked("include") else None
     return single(call, 200, profile_document(call, profile), included)
 
 
@@ -175,17 +162,15 @@ def get_profile_groups(kind: str, *, ids_only: bool) -> Handler:
     """GET /profiles/{id}/lists and /segments, or their relationships."""
 
     def handler(call: Call) -> Answer:
-        from destination.sandbox.calls import lists  # noqa: PLC0415 - they show each other
-
         profile = known(call, call.id)
-        groups = call.account.lists if kind == "list" else call.account.segments
-        items = [each for each in groups if profile.id in each.members]
+        held = call.account.lists if kind == "list" else call.account.segments
+        items = [each for each in held if profile.id in each.members]
         render: Callable[[Any], Any] = (
             (lambda each: reference(kind, each.id))
             if ids_only
-            else (lambda each: lists.group_document(call, kind, each))
+            else (lambda each: groups.group_document(call, kind, each))
         )
-        return collection(call, items, render, read=lists.read)
+        return collection(call, items, render, read=groups.read)
 
     return handler
 
@@ -269,6 +254,18 @@ def _check_suppression_filters(found: Sequence[Condition]) -> None:
         raise invalid("A filter on list suppressions needs list_id.", parameter="filter")
     if sum(field.endswith("timestamp") for field in fields) > 1:
         raise invalid("Only one date filter on suppressions is allowed.", parameter="filter")
+
+
+def _groups(call: Call, profile: Profile) -> list[Any]:
+    """The profile's groups of the kinds that the request asks to include."""
+    kinds = (("list", call.account.lists), ("segment", call.account.segments))
+    return [
+        groups.group_document(call, kind, each)
+        for kind, held in kinds
+        if f"{kind}s" in call.asked("include")
+        for each in held
+        if profile.id in each.members
+    ]
 
 
 def _none(_page: Sequence[Any]) -> Sequence[Any]:

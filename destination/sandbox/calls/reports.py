@@ -11,6 +11,7 @@ from destination.sandbox.calls.filters import Condition, parse
 from destination.sandbox.clock import moment
 from destination.sandbox.errors import invalid
 from destination.sandbox.world.campaigns import SENT, Campaign
+from destination.sandbox.world.events import Event
 
 DAY = 86_400
 NEEDED = ("campaign_id", "campaign_message_id")
@@ -65,48 +66,52 @@ def _groupings(campaign: Campaign) -> dict[str, Any]:
 
 
 def _numbers(call: Call, campaign: Campaign, metric: str) -> dict[str, float]:
+    """Every statistic of a campaign that is known."""
     recipients = len(campaign.recipients)
     bounced = int(recipients * BOUNCED)
     delivered = recipients - bounced
     opened, clicked, left = (int(delivered * share) for share in (OPENED, CLICKED, LEFT))
+    orders = _orders(call, campaign, metric)
+    buyers = len({event.profile for event in orders})
+    value = sum(event.value or 0 for event in orders)
+    return {
+        "recipients": recipients,
+        "delivered": delivered,
+        "delivery_rate": _share(delivered, recipients),
+        "bounced": bounced,
+        "bounce_rate": _share(bounced, recipients),
+        "bounced_or_failed": bounced,
+        "bounced_or_failed_rate": _share(bounced, recipients),
+        "opens": opened * 2,
+        "opens_unique": opened,
+        "open_rate": _share(opened, delivered),
+        "clicks": clicked,
+        "clicks_unique": clicked,
+        "click_rate": _share(clicked, delivered),
+        "click_to_open_rate": _share(clicked, opened),
+        "unsubscribes": left,
+        "unsubscribe_uniques": left,
+        "unsubscribe_rate": _share(left, delivered),
+        "conversions": len(orders),
+        "conversion_uniques": buyers,
+        "conversion_rate": _share(buyers, delivered),
+        "conversion_value": value,
+        "revenue_per_recipient": _share(value, delivered),
+        "average_order_value": _share(value, len(orders)),
+    }
+
+
+def _orders(call: Call, campaign: Campaign, metric: str) -> list[Event]:
+    """The events of the metric that recipients caused soon after the campaign."""
     people = set(campaign.recipients)
     sent = campaign.sent or 0
-    orders = [
+    return [
         event
         for event in call.account.events
         if event.metric.id == metric
         and event.profile in people
         and sent <= event.timestamp < sent + ATTRIBUTED
     ]
-    value = sum(event.value or 0 for event in orders)
-    counts = {
-        "recipients": recipients,
-        "delivered": delivered,
-        "bounced": bounced,
-        "bounced_or_failed": bounced,
-        "opens": opened * 2,
-        "opens_unique": opened,
-        "clicks": clicked,
-        "clicks_unique": clicked,
-        "unsubscribes": left,
-        "unsubscribe_uniques": left,
-        "conversions": len(orders),
-        "conversion_uniques": len({event.profile for event in orders}),
-        "conversion_value": value,
-    }
-    rates = {
-        "delivery_rate": _share(delivered, recipients),
-        "bounce_rate": _share(bounced, recipients),
-        "bounced_or_failed_rate": _share(bounced, recipients),
-        "open_rate": _share(opened, delivered),
-        "click_rate": _share(clicked, delivered),
-        "click_to_open_rate": _share(clicked, opened),
-        "unsubscribe_rate": _share(left, delivered),
-        "conversion_rate": _share(counts["conversion_uniques"], delivered),
-        "revenue_per_recipient": _share(value, delivered),
-        "average_order_value": _share(value, len(orders)),
-    }
-    return {**counts, **rates}
 
 
 def _share(part: float, whole: float) -> float:
