@@ -106,14 +106,16 @@ def deliver(
     *,
     batched: bool,
     spread: Spread = one_by_one,
+    fault: Callable[[Exception], Outcome] | None = None,
 ) -> list[Outcome]:
     """Send planned rows and give each its outcome, in order.
 
     Rows that the bulk endpoint can express and that belong to one request go together; a row
     alone, and what bulk cannot express, goes through the single-record endpoint. Rows of one
-    person never travel in two requests of one pass unless one after the other.
+    person never travel in two requests of one pass unless one after the other. An exception that
+    no action should raise is the outcome that ``fault`` makes of it, or goes on.
     """
-    run = _Run(rows, action, account)
+    run = _Run(rows, action, account, fault)
     spread([unit.task(run) for unit in _divide(rows, action.batch if batched else None)])
     return run.ends()
 
@@ -170,7 +172,14 @@ def _room(unit: _Unit, size: int, batch: Batch) -> bool:
 class _Run:
     """One pass: the outcomes so far, and whether to go on asking."""
 
-    def __init__(self, rows: Sequence[Delivery], action: Action, account: AccountFor) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Delivery],
+        action: Action,
+        account: AccountFor,
+        fault: Callable[[Exception], Outcome] | None,
+    ) -> None:
+        self._fault = fault
         self._rows = rows
         self._action = action
         self._account = account
@@ -194,8 +203,8 @@ class _Run:
         payloads = [self._rows[i].payload for i in members]
         try:
             outcomes: Sequence[Outcome] = batch.perform(payloads, self._account(members))
-        except (Ended, Unanswered, NoRoom) as error:
-            outcomes = [outcome_of(error)] * len(members)
+        except Exception as error:  # noqa: BLE001 one row's fault must not be its neighbours'
+            outcomes = [self._outcome(error)] * len(members)
         for i, outcome in zip(members, outcomes, strict=True):
             self._note(i, outcome)
 
@@ -205,11 +214,18 @@ class _Run:
                 return
             try:
                 outcome = self._action.perform(self._rows[i].payload, self._account([i]))
-            except (Ended, Unanswered, NoRoom) as error:
-                outcome = outcome_of(error)
+            except Exception as error:  # noqa: BLE001 as above
+                outcome = self._outcome(error)
             self._note(i, outcome)
             if not isinstance(outcome, Delivered | Dropped | Discard):
                 return
+
+    def _outcome(self, error: Exception) -> Outcome:
+        if isinstance(error, Ended | Unanswered | NoRoom):
+            return outcome_of(error)
+        if self._fault is None:
+            raise error
+        return self._fault(error)
 
     def _note(self, number: int, outcome: Outcome) -> None:
         self._outcomes[number] = outcome

@@ -65,9 +65,11 @@ class Working:
         outcome = self.destination.verdict(response, time.time())
         return (outcome.after or 0.0) if isinstance(outcome, Retry) else 0.0
 
-    def account_for(self, exchanges: dict[int, list[Exchange]], until: float) -> AccountFor:
-        """Accounts that note in ``exchanges`` who asked what and ask nothing more after ``until``
-        (monotonic seconds).
+    def account_for(
+        self, exchanges: dict[int, list[Exchange]], going_on: Callable[[], bool]
+    ) -> AccountFor:
+        """Accounts that note in ``exchanges`` who asked what, and that start no request once
+        ``going_on()`` is false.
         """
         now = time.time()
 
@@ -78,7 +80,9 @@ class Working:
                 for number in numbers:
                     exchanges.setdefault(number, []).append(seen)
 
-            return Account(_timely(noted(self._send, note), until), self._once, now, self.revision)
+            return Account(
+                _while(going_on, noted(self._send, note)), self._once, now, self.revision
+            )
 
         return account
 
@@ -127,10 +131,10 @@ def _address(connection: Connection, settings: Settings) -> tuple[str, str]:
     return settings.sandbox_url, SANDBOX_KEY
 
 
-def _timely(send: Send, until: float) -> Send:
+def _while(going_on: Callable[[], bool], send: Send) -> Send:
     def wrapped(request: Request) -> Response:
-        if time.monotonic() > until:
-            raise NoRoom(0, "the pass has had its time")
+        if not going_on():
+            raise NoRoom(0, request.operation)
         return send(request)
 
     return wrapped

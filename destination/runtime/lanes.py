@@ -151,6 +151,14 @@ class Lane:
         if not self._run("commit", *head, *record.operations):
             raise LeaseLost(f"{self.connection}/{self.name}")
 
+    def held(self) -> bool:
+        """Whether the lease is still ours; False also when Redis does not say so."""
+        try:
+            token = self._client.get(f"{self._own}lease:{self.name}")
+        except redis.RedisError:
+            return False
+        return token == self.token.encode()
+
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Renew the lease in the background for as long as the block runs."""

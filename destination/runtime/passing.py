@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from destination.action import Payload
 from destination.delivery import Outcome, Retry
@@ -22,15 +22,24 @@ LOOK_AGAIN = 30.0
 
 
 class Pass:
-    """Rows of one lane on their way; ``exchanges`` are the requests made for each row number."""
+    """Rows of one lane on their way; ``exchanges`` are the requests made for each row number.
+
+    ``ours()`` tells whether the lane's lease is still held.
+    """
 
     def __init__(
-        self, rows: Sequence[Row], routes: Mapping[str, Route], working: Working, spread: Spread
+        self,
+        rows: Sequence[Row],
+        routes: Mapping[str, Route],
+        working: Working,
+        spread: Spread,
+        ours: Callable[[], bool],
     ) -> None:
         self._rows = rows
         self._routes = routes
         self._working = working
         self._spread = spread
+        self._ours = ours
         self._until = time.monotonic() + PASS_SECONDS
         self.exchanges: dict[int, list[Exchange]] = {}
 
@@ -42,13 +51,18 @@ class Pass:
         claimed: dict[str, tuple[str, bool]] = {}
         late: set[str] = set()
         for number, row in enumerate(self._rows):
+            if row.person in late:
+                ends[number] = LATER
+                continue
             found = self._plan(row, now)
             if not isinstance(found, dict):
                 ends[number] = found
+                if isinstance(found, Retry):
+                    late.add(row.person)
                 continue
             mapping = self._routes[row.mapping].mapping
             key = (mapping.action, mapping.batch.enabled)
-            if row.person in late or claimed.setdefault(row.person, key) != key:
+            if claimed.setdefault(row.person, key) != key:
                 late.add(row.person)
                 ends[number] = LATER
                 continue
@@ -56,6 +70,10 @@ class Pass:
         for (_action, batched), deliveries in planned.items():
             self._deliver(deliveries, batched, ends)
         return [ends[number] for number in range(len(self._rows))]
+
+    def _going_on(self) -> bool:
+        """Whether another request may be started: there is time, and the lane is still ours."""
+        return time.monotonic() < self._until and self._ours()
 
     def _plan(self, row: Row, now: float) -> Payload | Outcome:
         route = self._routes.get(row.mapping)
@@ -67,7 +85,6 @@ class Pass:
         except Ended as ended:
             return ended.outcome
         except Exception as error:  # noqa: BLE001 a fault of ours must not stop the lane
-            log.exception("plan_failed", mapping=row.mapping, id=row.id)
             return _fault(error)
 
     def _deliver(
@@ -76,17 +93,14 @@ class Pass:
         numbers = [number for number, _delivery in deliveries]
         route = self._routes[self._rows[numbers[0]].mapping]
         seen: dict[int, list[Exchange]] = {}
-        try:
-            outcomes = deliver(
-                [delivery for _number, delivery in deliveries],
-                route.action,
-                self._working.account_for(seen, self._until),
-                batched=batched,
-                spread=self._spread,
-            )
-        except Exception as error:  # noqa: BLE001 as above
-            log.exception("send_failed", action=route.action.name)
-            outcomes = [_fault(error)] * len(numbers)
+        outcomes = deliver(
+            [delivery for _number, delivery in deliveries],
+            route.action,
+            self._working.account_for(seen, self._going_on),
+            batched=batched,
+            spread=self._spread,
+            fault=_fault,
+        )
         for position, number in enumerate(numbers):
             ends[number] = outcomes[position]
             self.exchanges[number] = seen.get(position, [])
@@ -94,4 +108,5 @@ class Pass:
 
 def _fault(error: Exception) -> Retry:
     """A fault of our own must not stop the lane: tried again, and dead when its budget is spent."""
+    log.error("internal_error", exc_info=error)
     return Retry("internal_error", f"{type(error).__name__}: {error}"[:200])

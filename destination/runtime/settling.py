@@ -37,6 +37,7 @@ class Settling:
     _ends: dict[tuple[str, str], int] = field(default_factory=dict)
     _reasons: dict[tuple[str, str], int] = field(default_factory=dict)
     _waiting: set[str] = field(default_factory=set)
+    _kept: set[str] = field(default_factory=set)
     _hold: float | None = None
     _reason: str = ""
 
@@ -57,7 +58,7 @@ class Settling:
                     self._waiting.add(row.person)
                     self._tell(row, "submitted", "submitted", "", seen)
                 case Halt(code=code, message=message):
-                    self.record.front(row)
+                    self._front(row)
                     self._halt(code, message)
                 case Retry():
                     self._retry(row, outcome, seen, alone=alone)
@@ -114,14 +115,19 @@ class Settling:
         self._ends[row.mapping, state] = self._ends.get((row.mapping, state), 0) + 1
         self._tell(row, state, code, note, seen)
 
+    def _made_by(self, row: Row) -> tuple[str, str]:
+        """Action and version of the row's mapping; empty when it has gone meanwhile."""
+        route = self.routes.get(row.mapping)
+        return (route.mapping.action, route.mapping.version) if route else ("", "")
+
     def _letter(self, row: Row, end: Discard) -> DeadLetter:
-        mapping = self.routes[row.mapping].mapping
+        action, version = self._made_by(row)
         return DeadLetter(
-            id=f"{row.id}:{mapping.name}",
-            mapping=mapping.name,
+            id=f"{row.source}:{row.id}:{row.mapping}",
+            mapping=row.mapping,
             lane=self.lane,
-            action=mapping.action,
-            version=mapping.version,
+            action=action,
+            version=version,
             code=end.code,
             message=end.message,
             time=self.now,
@@ -131,15 +137,19 @@ class Settling:
             attempts=row.attempts + 1,
         )
 
+    def _front(self, row: Row) -> None:
+        self._kept.add(row.person)
+        self.record.front(row)
+
     def _retry(self, row: Row, outcome: Retry, seen: list[Exchange], *, alone: bool) -> None:
         if not outcome.spends:
             if row.person in self._waiting:
                 self.record.park(row, 0)
-            elif outcome.after and not outcome.whole:
+            elif outcome.after and not outcome.whole and row.person not in self._kept:
                 self._waiting.add(row.person)
                 self.record.park(row, outcome.after, first=True)
             else:
-                self.record.front(row)
+                self._front(row)
             if outcome.whole:
                 self._wait(outcome.after or 0, outcome.code)
             return
@@ -149,8 +159,8 @@ class Settling:
         wait = outcome.after
         if wait is None:
             wait = backoff(tried.attempts, self.chance())
-        if outcome.whole and not alone:
-            self.record.front(tried)
+        if (outcome.whole and not alone) or row.person in self._kept:
+            self._front(tried)
             self._wait(wait, outcome.code)
         else:
             self._waiting.add(row.person)
@@ -178,12 +188,12 @@ class Settling:
             self._hold, self._reason = jittered, reason
 
     def _tell(self, row: Row, outcome: str, code: str, note: str, seen: list[Exchange]) -> None:
-        mapping = self.routes[row.mapping].mapping
+        action, version = self._made_by(row)
         said = {
             "connection": self.connection,
-            "mapping": mapping.name,
-            "version": mapping.version,
-            "action": mapping.action,
+            "mapping": row.mapping,
+            "version": version,
+            "action": action,
             "id": row.id,
             "source": row.source,
             "outcome": outcome,

@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import msgspec
 import redis
@@ -21,9 +21,9 @@ from destination.pipeline import Route, outcome_of
 from destination.runtime.connections import Working
 from destination.runtime.lanes import Lane, LeaseLost, Record
 from destination.runtime.logs import log
-from destination.runtime.passing import PASS_SECONDS, Pass
+from destination.runtime.passing import LOOK_AGAIN, Pass
 from destination.runtime.settling import Settling
-from destination.runtime.store import PREFIX, Scripts, connect
+from destination.runtime.store import PREFIX, Row, Scripts, connect
 from destination.settings import Settings
 
 JOB_SECONDS = 5.0
@@ -31,6 +31,9 @@ JOB_SECONDS = 5.0
 
 THREADS = 8
 """Single-record requests under way at once; more only queue for the account's rate limit."""
+
+POLL_AGAIN = 20.0
+"""Seconds until a job at Klaviyo is asked about again when nothing else is said."""
 
 GIVE_BACK = 20
 """Half-seconds for which a worker tries to give a lane back after Redis failed."""
@@ -118,7 +121,7 @@ class Worker:
         rows = lane.read(max(1, most >> max(0, first[0].attempts - 2)))
         blocked = lane.parked({row.person for row in rows})
         free = [row for row in rows if row.person not in blocked]
-        tried = Pass(free, routes, working, self._spread)
+        tried = Pass(free, routes, working, self._spread, lane.held)
         outcomes = tried.outcomes()
         record = self._settling(lane, routes).settle(free, outcomes, tried.exchanges)
         record.taken = len(rows)
@@ -137,31 +140,47 @@ class Worker:
         if len(tasks) == 1:
             tasks[0]()
             return
-        for future in [self._pool.submit(task) for task in tasks]:
+        futures = [self._pool.submit(task) for task in tasks]
+        wait(futures)  # even when one has failed: nothing of a lane may run behind its commit
+        for future in futures:
             future.result()
 
     def _poll(self, lane: Lane, working: Working, job: str) -> None:
         """Ask what became of a job at Klaviyo and record the ends of its rows."""
         routes = working.mappings.routes()
         submitted = lane.submitted(job)
-        route = routes.get(submitted[0][1].mapping) if submitted else None
-        if route is None or route.action.batch is None or route.action.batch.poll is None:
-            return
-        keys = [msgspec.json.decode(key) for key, _row in submitted]
-        try:
-            ends: list[Outcome] | Retry = route.action.batch.poll(job, keys, working.account())
-        except (Ended, Unanswered, NoRoom) as error:
-            found = outcome_of(error)
-            ends = found if isinstance(found, Retry) else Retry("poll_failed", after=PASS_SECONDS)
+        rows = [row for _key, row in submitted]
+        ends = self._ends_of(job, submitted, working, routes)
         if isinstance(ends, Retry):
             record = Record()
-            record.poll(job, 2.0 if ends.after is None else max(0.5, ends.after))
+            record.poll(job, POLL_AGAIN if ends.after is None else max(0.5, ends.after))
         elif ends and isinstance(ends[0], Halt):
             record = self._settling(lane, routes).halt_job(job, ends[0])
         else:
-            rows = [row for _key, row in submitted]
             record = self._settling(lane, routes).settle_job(job, rows, ends)
         lane.commit(record)
+
+    @staticmethod
+    def _ends_of(
+        job: str,
+        submitted: Sequence[tuple[bytes, Row]],
+        working: Working,
+        routes: Mapping[str, Route],
+    ) -> list[Outcome] | Retry:
+        """The ends of a job's rows, or when to ask again; rows of several mappings may share it."""
+        known = [routes[row.mapping] for _key, row in submitted if row.mapping in routes]
+        batch = known[0].action.batch if known else None
+        if batch is None or batch.poll is None:
+            return Retry("mapping_missing", after=LOOK_AGAIN) if submitted else []
+        keys = [msgspec.json.decode(key) for key, _row in submitted]
+        try:
+            return batch.poll(job, keys, working.account())
+        except (Ended, Unanswered, NoRoom) as error:
+            outcome = outcome_of(error)
+            return outcome if isinstance(outcome, Retry) else [outcome] * len(keys)
+        except Exception:
+            log.exception("poll_failed", job=job)
+            return Retry("internal_error", after=POLL_AGAIN)
 
     def _probe(self, working: Working) -> None:
         """Ask whether a halted connection may go on, and let it."""

@@ -73,7 +73,7 @@ for member, seen in pairs(touched) do
   local own, lane, wait, size, length = seen[1], seen[2], seen[3], seen[4], seen[5]
   redis.call('SADD', prefix .. 'lanes', member)
   -- A lane that waits for a pause or for its worker keeps the time that those have set.
-  if redis.call('EXISTS', own .. 'hold:' .. lane, own .. 'lease:' .. lane) > 0 then
+  if redis.call('EXISTS', own .. 'hold:' .. lane, own .. 'lease:' .. lane, own .. 'halt') > 0 then
     redis.call('ZADD', prefix .. 'due', 'NX', now + wait, member)
   elseif length >= size then
     redis.call('ZADD', prefix .. 'due', 'LT', now, member)

@@ -259,7 +259,7 @@ def test_a_refused_row_is_buried_and_the_next_goes_on(
     accept(redis_url, ("e1", "ann", "a"), ("e2", "ann", "a"))
     run(worker)
     (letter,) = DeadLetters(scripts, "default")
-    assert (letter.id, letter.field, letter.status, letter.version) == ("e1:a", "email", 400, "v1")
+    assert (letter.id, letter.field, letter.status, letter.version) == ("web:e1:a", "email", 400, "v1")
     assert counts(scripts)["delivered"] == 1
 
 
