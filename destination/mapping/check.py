@@ -58,19 +58,11 @@ class Checker:
 
     def directive_or_text(self, tree: Any, place: Place) -> list[Problem]:
         """A directive or a text."""
-        if isinstance(tree, str):
-            return []
-        if isinstance(tree, dict) and _has_at(tree):
-            return self.directive(tree, place)
-        return [_problem(place, f"should be a text or a directive but is {kind(tree)}", tree)]
+        return text_or_directive(tree, place) or self.mapping(tree, place)
 
     def directive_or_object(self, tree: Any, place: Place) -> list[Problem]:
         """A directive or an ordinary object."""
-        if not isinstance(tree, dict):
-            return [
-                _problem(place, f"should be an object or a directive but is {kind(tree)}", tree)
-            ]
-        return self.mapping(tree, place)
+        return object_or_directive(tree, place) or self.mapping(tree, place)
 
     def directive_or_value(self, tree: Any, place: Place) -> list[Problem]:
         """A directive, which is checked, or any value, which is not."""
@@ -85,8 +77,8 @@ class Checker:
     ) -> list[Problem]:
         """The options of a directive: an ordinary object, its ``required`` and ``optional`` members.
 
-        Other members are allowed. The options themselves are looked at only once their parts are
-        well formed as mappings.
+        Other members are allowed. All members are looked at as mappings; only when that finds
+        nothing, ``required`` and ``optional`` look at their kind, and need not look inside again.
         """
         problems = self.members(tree, place)
         if problems:
@@ -97,6 +89,25 @@ class Checker:
             elif name in required:
                 problems.append(_problem(place, f'"{name}" is missing'))
         return problems
+
+
+def anything(_tree: Any, _place: Place) -> list[Problem]:
+    """Any value."""
+    return []
+
+
+def text_or_directive(tree: Any, place: Place) -> list[Problem]:
+    """A text, or a directive that is not looked into."""
+    if isinstance(tree, str) or (isinstance(tree, dict) and _has_at(tree)):
+        return []
+    return [_problem(place, f"should be a text or a directive but is {kind(tree)}", tree)]
+
+
+def object_or_directive(tree: Any, place: Place) -> list[Problem]:
+    """An object or a directive, which is not looked into."""
+    if isinstance(tree, dict):
+        return []
+    return [_problem(place, f"should be an object or a directive but is {kind(tree)}", tree)]
 
 
 def text(tree: Any, place: Place) -> list[Problem]:

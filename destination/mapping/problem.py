@@ -36,5 +36,6 @@ def path_text(place: Place) -> str:
 
 def excerpt(value: object, limit: int = 60) -> str:
     """``value`` as it may stand in a message: one line of bounded length."""
-    text = repr(value) if not isinstance(value, str) else f'"{value}"'
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text[: limit + 1])
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

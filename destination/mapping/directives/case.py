@@ -6,7 +6,7 @@ from typing import Any
 
 from destination.errors import MappingError
 from destination.mapping.budget import Budget
-from destination.mapping.check import Checker, text
+from destination.mapping.check import Checker, text, text_or_directive
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example
 from destination.mapping.flat import as_function
@@ -19,9 +19,7 @@ _OPERATORS = {"lower": str.lower, "upper": str.upper}
 
 
 def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
-    return checker.options(
-        option, place, {}, {"operator": text, "value": checker.directive_or_text}
-    )
+    return checker.options(option, place, {}, {"operator": text, "value": text_or_directive})
 
 
 def _compile(option: Any, site: Site) -> Plan:

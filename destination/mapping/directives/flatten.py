@@ -6,7 +6,7 @@ from typing import Any
 
 from destination.errors import MappingError
 from destination.mapping.budget import NODE, Budget, deeper
-from destination.mapping.check import Checker, text
+from destination.mapping.check import Checker, anything, text
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example
 from destination.mapping.javascript import is_truthy, kind
@@ -16,9 +16,7 @@ from destination.mapping.problem import Place, Problem
 
 
 def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
-    return checker.options(
-        option, place, {"value": checker.directive_or_value}, {"separator": text}
-    )
+    return checker.options(option, place, {"value": anything}, {"separator": text})
 
 
 def _compile(option: Any, site: Site) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from destination.mapping.budget import Budget, deeper
-from destination.mapping.check import Checker
+from destination.mapping.check import Checker, anything
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example, Unusable
 from destination.mapping.flat import as_function
@@ -16,7 +16,6 @@ from destination.mapping.problem import Place, Problem
 
 
 def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
-    anything = checker.directive_or_value
     return checker.options(
         option, place, {}, {"exists": anything, "then": anything, "else": anything}
     )

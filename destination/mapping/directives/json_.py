@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 from destination.errors import MappingError
+from destination.event import decode
 from destination.mapping.budget import NODE, Budget
-from destination.mapping.check import Checker, one_of
+from destination.mapping.check import Checker, anything, one_of
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example, Unusable
 from destination.mapping.missing import MISSING
@@ -20,7 +20,7 @@ def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
     return checker.options(
         option,
         place,
-        {"value": checker.directive_or_value, "mode": one_of("encode", "decode")},
+        {"value": anything, "mode": one_of("encode", "decode")},
     )
 
 
@@ -47,20 +47,13 @@ def _compile(option: Any, site: Site) -> Plan:
     return Computed(modes[mode])
 
 
-def _not_json(word: str) -> NoReturn:
-    raise ValueError(word)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_not_json)
-
-
 def _decoded(text: str, at: str) -> Any:
-    """What ``text`` says as JSON, the text itself where it is none."""
+    """What ``text`` says as JSON; the text itself where it is none that could be sent on."""
     try:
-        return _DECODER.decode(text)
+        return decode(text)
     except RecursionError:
         raise MappingError(at, f"the JSON is nested too deep: {excerpt(text)}") from None
-    except ValueError:
+    except ValueError:  # msgspec.DecodeError is one
         return text
 
 

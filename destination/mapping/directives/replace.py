@@ -7,7 +7,7 @@ from typing import Any
 
 from destination.errors import MappingError
 from destination.mapping.budget import NODE, Budget
-from destination.mapping.check import Checker, boolean, text_between
+from destination.mapping.check import Checker, boolean, text_between, text_or_directive
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example
 from destination.mapping.javascript import fold_case, is_number, is_truthy, text_length
@@ -24,7 +24,7 @@ def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
     return checker.options(
         option,
         place,
-        {"pattern": text_between(1, _LONGEST), "value": checker.directive_or_text},
+        {"pattern": text_between(1, _LONGEST), "value": text_or_directive},
         {
             "replacement": text_between(0, _LONGEST),
             "ignorecase": boolean,

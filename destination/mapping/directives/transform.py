@@ -6,7 +6,7 @@ from typing import Any
 
 from destination.errors import MappingError
 from destination.mapping.budget import Budget
-from destination.mapping.check import Checker
+from destination.mapping.check import Checker, object_or_directive
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example, Unusable
 from destination.mapping.flat import as_function
@@ -16,8 +16,8 @@ from destination.mapping.problem import Place, Problem
 
 
 def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
-    mapping = checker.directive_or_object
-    return checker.options(option, place, {"apply": mapping, "mapping": mapping})
+    required = {"apply": object_or_directive, "mapping": object_or_directive}
+    return checker.options(option, place, required)
 
 
 def _compile(option: Any, site: Site) -> Plan:

@@ -136,7 +136,7 @@ def compile_text(text: str, at: str) -> Callable[[Any, Budget], str]:
 
 def _said(error: LiquidError) -> str:
     kind = "cannot be read as Liquid" if isinstance(error, LiquidSyntaxError) else "Liquid failed"
-    return f"{kind}: {excerpt(str(error), 120)}"
+    return f"{kind}: {excerpt(error.args[0], 120)}"
 
 
 def _with_reserved_members(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
-from destination.mapping.budget import NODE, Budget
+from destination.mapping.budget import NODE, Budget, deeper
 from destination.mapping.javascript import is_number, number_text, text_number
 from destination.mapping.liquid.dates import formatted
 from destination.mapping.text_form import json_of
@@ -280,10 +280,13 @@ class Filters:
         return result
 
     def _charge(self, value: Any) -> None:
-        size = len(value) if isinstance(value, str) else 0
-        self._budget.spend(
-            NODE + (NODE * len(value) if isinstance(value, list) else size), self._at
-        )
+        waiting = [(value, 0)]
+        while waiting:
+            part, depth = waiting.pop()
+            self._budget.spend(NODE + (len(part) if isinstance(part, str) else 0), self._at)
+            if isinstance(part, list):
+                depth = deeper(depth, self._at)
+                waiting.extend((item, depth) for item in part)
 
     def _replace(self, value: Any, old: Any, new: Any = "") -> str:
         text, old, new = shown(value), shown(old), shown(new)

@@ -15,6 +15,7 @@ from destination.mapping.trigger.segment import segment_meaning
 from destination.mapping.trigger.syntax import Trigger, canonical, to_text
 
 __all__ = [
+    "Matches",
     "Trigger",
     "as_predicate",
     "canonical",
