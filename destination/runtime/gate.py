@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from destination.errors import Rejected
+from destination.errors import Rejected, SettingsError
 from destination.event import Event, encode, person
 from destination.ingress.format import SEGMENT, Limits, Refused
 from destination.ingress.normalise import wants_klaviyo
+from destination.mapping.file import Mapping
 from destination.pipeline import Route, matching
 from destination.registry import DESTINATIONS
 from destination.runtime.intake import Counting, Entry, Intake, Target
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
-from destination.runtime.store import Row, encode_item
+from destination.runtime.store import Row, encode_item, person_key
 from destination.settings import Settings, Source
+
+BREATH = 500
+"""Events after which other requests get their turn, in a request with thousands."""
+
+LOGGED = 20
+"""Refused events of one request that are logged; the answer lists and the counts count them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """All mappings of a connection by name, and those of them that may act for one source."""
+
+    routes: Dict[str, Route]
+    mappings: Sequence[Mapping]
 
 
 class Gate:
-    """Finds the source of a request, what each event is wanted for, and has it stored."""
+    """Finds the source of a request, what each event is wanted for, and has it stored.
+
+    Raises ``SettingsError`` for mappings that cannot be used or actions that there are not.
+    """
 
     def __init__(self, settings: Settings, intake: Intake) -> None:
         self.settings = settings
@@ -35,6 +56,14 @@ class Gate:
             for source in settings.sources.values()
             for key in source.write_keys
         }
+        self._secrets = {
+            _digest(secret.get_secret_value()): source
+            for source in settings.sources.values()
+            for secret in source.signing_secrets
+        }
+        for source in settings.sources.values():
+            _check_actions(source)
+        self._usable: dict[str, Usable] = {}
         self.mappings = {
             name: Mappings(
                 connection.mappings,
@@ -51,9 +80,9 @@ class Gate:
 
         Keys are looked up by their hash, so that the time it takes tells nothing about them.
         """
-        source = self._sources.get(_digest(key)) if key else None
+        source = self.known(key)
         if source is None:
-            what = "has no write key" if key is None else "carries a write key that no source has"
+            what = "carries a write key that no source has" if key else "has no write key"
             raise Rejected(
                 401,
                 "unknown_source",
@@ -61,6 +90,35 @@ class Gate:
                 " X-Write-Key header, or as writeKey in the body",
             )
         return source
+
+    def known(self, key: str | None) -> Source | None:
+        """The source with this write key, None when there is none."""
+        return self._sources.get(_digest(key)) if key else None
+
+    def with_secret(self, secret: str) -> Source | None:
+        """The source with this signing secret, None when there is none."""
+        return self._secrets.get(_digest(secret))
+
+    def signing(self) -> list[Source]:
+        """The sources with signing secrets."""
+        return [source for source in self.settings.sources.values() if source.signing_secrets]
+
+    def usable(self, source: Source) -> Usable:
+        """The mappings that may act on the source's events."""
+        routes = self.mappings[source.connection].routes()
+        held = self._usable.get(source.name)
+        if held is None or held.routes is not routes:
+            allowed = source.allowed_actions
+            mappings = [
+                route.mapping
+                for route in routes.values()
+                if allowed is None or route.mapping.action in allowed
+            ]
+            withheld = routes.keys() - {mapping.name for mapping in mappings}
+            if withheld:
+                log.info("mappings_withheld", source=source.name, mappings=sorted(withheld))
+            held = self._usable[source.name] = Usable(routes, mappings)
+        return held
 
     async def take(
         self,
@@ -73,20 +131,22 @@ class Gate:
         """Store the events that some mapping wants and count the others.
 
         Gives a letter per event: ``A`` accepted, ``D`` duplicate, ``U`` unmatched. Events straight
-        from clients (``from_client``) also obey their ``integrations``. Raises ``Rejected`` 503.
+        from clients (``from_client``) also obey their ``integrations``. What only mappings of
+        actions want that the source may not cause is unmatched. Raises ``Rejected`` 503.
         """
-        routes = self.mappings[source.connection].routes()
-        mappings = [route.mapping for route in routes.values()]
+        usable = self.usable(source)
         letters: list[str] = []
         entries: list[Entry] = []
-        for event in events:
+        for number, event in enumerate(events, 1):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
             wanted = not from_client or wants_klaviyo(event.body, source.integrations_names)
-            names = matching(event.body, mappings) if wanted else []
+            names = matching(event.body, usable.mappings) if wanted else []
             letters.append("A" if names else "U")
             if names:
-                targets = tuple(_target(routes[mapping.name]) for mapping in names)
+                targets = tuple(_target(usable.routes[mapping.name]) for mapping in names)
                 entries.append(self._entry(source, event, targets))
-        for each in refused:
+        for each in refused[:LOGGED]:
             log.info("event_refused", source=source.name, code=each.code, index=each.index)
         counting = Counting(
             source.name, len(events) + len(refused), letters.count("U"), len(refused)
@@ -98,8 +158,20 @@ class Gate:
 
     @staticmethod
     def _entry(source: Source, event: Event, targets: tuple[Target, ...]) -> Entry:
-        row = Row(msgspec.Raw(encode(event.body)), event.id, source.name, person(event.body))
+        who = person_key(person(event.body))
+        row = Row(msgspec.Raw(encode(event.body)), event.id, source.name, who)
         return Entry(source.connection, source.name, event.id, encode_item(row), targets)
+
+
+def _check_actions(source: Source) -> None:
+    """Raise ``SettingsError`` for a misspelt action: it would withhold in silence."""
+    known = DESTINATIONS["klaviyo"].actions
+    strange = sorted((source.allowed_actions or frozenset()) - set(known))
+    if strange:
+        raise SettingsError(
+            f"source {source.name!r} allows the action {strange[0]!r}, which is not there."
+            f" There are: {', '.join(known)}."
+        )
 
 
 def _target(route: Route) -> Target:

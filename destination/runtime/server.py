@@ -13,10 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from destination.runtime import audiences, browser, posting, reference, rows, rpc, webhooks
+from destination.runtime.accounts import Accounts
 from destination.runtime.admin import Admin
+from destination.runtime.endings import Endings
 from destination.runtime.gate import Gate
 from destination.runtime.intake import Intake, accept_client
-from destination.runtime.posting import routes as tracking_routes
 from destination.runtime.watch import Watch
 from destination.settings import Settings, check_write_keys
 
@@ -35,6 +37,7 @@ def create_app(settings: Settings, redis_url: str) -> Starlette:
     gate = Gate(settings, intake)
     watch = Watch(client, settings)
     admin = Admin(settings, redis_url, watch)
+    accounts = Accounts(settings, redis_url)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -48,9 +51,19 @@ def create_app(settings: Settings, redis_url: str) -> Starlette:
         await intake.stop()
         await client.aclose()
         admin.close()
+        accounts.close()
 
     app = Starlette(
-        routes=[*tracking_routes(gate, watch), *admin.routes()],
+        routes=[
+            *posting.routes(gate, watch),
+            *browser.routes(gate),
+            *audiences.routes(gate, watch, accounts),
+            *webhooks.routes(gate, watch),
+            *rows.routes(gate, watch, Endings(client)),
+            *rpc.routes(gate, watch, accounts),
+            *admin.routes(),
+            *reference.routes(),
+        ],
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: _our_fault},
     )
@@ -76,7 +89,7 @@ def _tune_garbage_collection() -> None:
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    message = f"{error.detail}; the routes are listed in the README"
+    message = f"{error.detail}; the routes are listed at /docs"
     body = {"success": False, "code": code, "message": message, "error": message}
     return JSONResponse(body, error.status_code, dict(error.headers or {}))
 
