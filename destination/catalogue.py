@@ -261,6 +261,22 @@ CATALOGUE: dict[str, Reason] = {
         cause="It was tried as often and as long as the settings allow; the last reason is given.",
         remedy="Set right what the last reason says, then replay.",
     ),
+    "mapping_missing": Reason(
+        "The delivery's mapping is in no mapping file any more.",
+        "Bring the mapping back, or discard the deliveries; they wait meanwhile.",
+    ),
+    "mapping_disabled": Reason(
+        "The delivery's mapping was disabled after the event was accepted.",
+        "Enable the mapping again to send what waits.",
+    ),
+    "row_unreadable": Reason(
+        "What stands in the lane is no delivery that this version can read.",
+        "Look at what else writes to this Redis, or at a downgrade; the letter holds the text.",
+    ),
+    "redis_failed": Reason(
+        "Redis did not answer while the delivery was worked on.",
+        "Nothing is lost and nothing needs doing; look at Redis when it goes on.",
+    ),
     "worker_died": Reason(
         cause="Workers died while they held this row, more often than by chance.",
         remedy="Look at the worker's log and memory, then replay the row alone.",

@@ -112,8 +112,10 @@ def report(parts: Running, settings: Settings) -> bool:
     with httpx.Client(base_url=parts.server, trust_env=False, timeout=10) as http:
         answer = _post(http, settings, [body for _title, body in posted])
         settled = wait_settled(parts.server, SETTLE_SECONDS)
+        dead = http.get("/admin/dead", params={"limit": 1000}).json()["dead"]
         log = http.get("/admin/deliveries", params={"limit": 1000}).json()["deliveries"]
-        counts = http.get("/admin/counts").json()
+        counts = http.get("/admin/counts", params={"audit": 1}).json()
+    reasons = {each["id"]: each["message"] for each in dead}
     rejected = {each["index"]: each for each in answer.get("rejected", [])}
     for number, (title, body) in enumerate(posted):
         click.echo(f"\n{title}  ({body['messageId']})")
@@ -126,7 +128,7 @@ def report(parts: Running, settings: Settings) -> bool:
         if not entries:
             click.echo("  no mapping wants it: counted as unmatched")
         for entry in entries:
-            _entry(entry)
+            _entry(entry, reasons)
     if parts.sandbox:
         _holdings(parts.sandbox)
     _balance(counts, settled)
@@ -145,8 +147,10 @@ def _post(http: httpx.Client, settings: Settings, batch: list[dict[str, Any]]) -
     return found
 
 
-def _entry(entry: dict[str, Any]) -> None:
-    note = f" ({entry['note']})" if entry["note"] else ""
+def _entry(entry: dict[str, Any], reasons: dict[str, str]) -> None:
+    letter = f"{entry['source']}:{entry['id']}:{entry['mapping']}"
+    said = reasons.get(letter, "") if entry["outcome"] == "dead" else entry["note"]
+    note = f" ({said})" if said else ""
     if entry["outcome"] in {"submitted", "retry"}:
         click.echo(f"  {entry['mapping']} -> {entry['action']}: {entry['outcome']}")
     else:

@@ -17,7 +17,8 @@ from destination.errors import Rejected
 from destination.event import decode, encode
 from destination.ingress import tracking
 from destination.ingress.format import Inbound
-from destination.mapping.file import Mapping, Problem
+from destination.mapping.file import Mapping
+from destination.mapping.problem import Problem
 from destination.mapping.segment import import_segment
 from destination.pipeline import route
 from destination.preview import Failure, Preview, Report, preview, request_json, run_examples
@@ -138,8 +139,8 @@ def _events(path: str) -> Iterator[dict[str, Any]]:
         click.echo(f"event {each.index}: refused: {each.code}: {each.message}", err=True)
     if parsed.refused and not parsed.events:
         raise SystemExit(1)
-    for each in parsed.events:
-        yield each.body
+    for event in parsed.events:
+        yield event.body
 
 
 def _utcnow() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis.exceptions
 from starlette.concurrency import run_in_threadpool
@@ -39,7 +40,12 @@ def admitted(request: Request, settings: Settings) -> bool:
         expected = settings.admin_token.get_secret_value()
         return hmac.compare_digest(given.encode(), expected.encode())
     host = request.client.host if request.client else ""
-    return is_loopback(host) and not any(name in request.headers for name in _FORWARDED)
+    if not is_loopback(host) or any(name in request.headers for name in _FORWARDED):
+        return False
+    # A page in a browser on this machine must not get in under a name that it points here.
+    origin = request.headers.get("origin")
+    named = [request.headers.get("host", "")] + ([urlsplit(origin).netloc] if origin else [])
+    return all(is_loopback(urlsplit(f"//{each}").hostname or "") for each in named)
 
 
 class Admin:
@@ -95,8 +101,8 @@ class Admin:
             self._scripts = Scripts(self._client)
         return self._scripts
 
-    def _read_counts(self) -> dict[str, Any]:
-        return read_counts(self._store(), self._settings.connections)
+    def _read_counts(self, *, audit: bool = False) -> dict[str, Any]:
+        return read_counts(self._store(), self._settings.connections, audit=audit)
 
     async def _health(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok", "version": __version__})
@@ -113,8 +119,9 @@ class Admin:
         text = exposition(counts, ready=self._watch.trouble is None)
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    async def _counts(self, _request: Request) -> Response:
-        counts = await run_in_threadpool(self._read_counts)
+    async def _counts(self, request: Request) -> Response:
+        audit = "audit" in request.query_params
+        counts = await run_in_threadpool(self._read_counts, audit=audit)
         return JSONResponse({**counts, "imbalance": imbalance(counts)})
 
     async def _deliveries(self, request: Request) -> Response:
@@ -187,14 +194,24 @@ async def _wanted(request: Request) -> dict[str, Any]:
         wanted = decode(await request.body())
     except ValueError as error:
         raise Rejected(400, "bad_request", f"the body is not JSON: {error}") from error
-    if not isinstance(wanted, dict) or not wanted.keys() & {"ids", "code", "mapping", "all"}:
+    if not isinstance(wanted, dict) or not _says_which(wanted):
         raise Rejected(
-            400, "bad_request", 'say which: {"ids": [...]}, {"code": "..."} or {"all": true}'
+            400,
+            "bad_request",
+            'say which: {"ids": ["..."]}, {"code": "..."}, {"mapping": "..."} or {"all": true}',
         )
-    ids = wanted.get("ids")
-    if ids is not None and not (isinstance(ids, list) and all(isinstance(i, str) for i in ids)):
-        raise Rejected(400, "bad_request", '"ids" must be an array of texts')
     return wanted
+
+
+def _says_which(wanted: dict[str, Any]) -> bool:
+    """A selection that says nothing, such as ``{"all": false}``, must not mean everything."""
+    match wanted:
+        case {"ids": [*ids]}:
+            return all(isinstance(each, str) for each in ids)
+        case {"all": chosen}:
+            return chosen is True
+    words = [wanted[name] for name in ("code", "mapping") if name in wanted]
+    return bool(words) and all(isinstance(word, str) and word for word in words)
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from destination.errors import Unanswered
@@ -30,7 +33,9 @@ class Client:
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise ValueError(f"not an http(s) address: {base!r}")
         self._deadline = deadline
+        self._time_left = _TimeLeft()
         self._http = httpx.Client(
+            transport=_transport(self._time_left),
             base_url=base,
             headers={
                 **headers,
@@ -38,7 +43,6 @@ class Client:
                 "Accept-Encoding": "identity",
             },
             timeout=httpx.Timeout(deadline, connect=min(5.0, deadline)),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
             follow_redirects=False,
             trust_env=False,
         )
@@ -61,7 +65,7 @@ class Client:
     def send(self, request: Request) -> Response:
         """One exchange. Raises ``Unanswered``."""
         content = None if request.json is None else encode(request.json)
-        end = time.monotonic() + self._deadline
+        end = self._time_left.end = time.monotonic() + self._deadline
         try:
             with self._http.stream(
                 request.method, request.path, params=dict(request.query), content=content
@@ -72,6 +76,73 @@ class Client:
         except httpx.TransportError as error:
             where = f"{request.method} {request.path.split('?')[0]}"
             raise Unanswered(f"{where}: {type(error).__name__}: {error}") from error
+
+
+class _TimeLeft(threading.local):
+    """When the request of this thread must have ended, in monotonic seconds."""
+
+    end = float("inf")
+
+    def bound(self, timeout: float | None) -> float:
+        """A timeout cut to the time left. Raises ``httpcore.ReadTimeout`` when there is none."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the deadline of the whole request is over")
+        return left if timeout is None else min(timeout, left)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every read and write ends with the request's deadline.
+
+    httpx's timeouts are for one read each: an answer whose head trickles in would never end.
+    """
+
+    def __init__(self, inner: httpcore.NetworkStream, left: _TimeLeft) -> None:
+        self._inner = inner
+        self._left = left
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._left.bound(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._left.bound(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        bound = self._left.bound(timeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, bound), self._left)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    def __init__(self, left: _TimeLeft) -> None:
+        self._left = left
+
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(*args, **kwargs), self._left)
+
+
+def _transport(left: _TimeLeft) -> httpx.HTTPTransport:
+    limits = httpx.Limits(max_connections=32, max_keepalive_connections=16)
+    transport = httpx.HTTPTransport(trust_env=False, limits=limits)
+    # httpx takes no network backend; a test holds that this is where its pool is.
+    transport._pool = httpcore.ConnectionPool(  # noqa: SLF001 see above
+        ssl_context=httpx.create_ssl_context(trust_env=False),
+        max_connections=limits.max_connections,
+        max_keepalive_connections=limits.max_keepalive_connections,
+        keepalive_expiry=limits.keepalive_expiry,
+        network_backend=_Backend(left),
+    )
+    return transport
 
 
 def _read(answer: httpx.Response, end: float) -> bytes:

@@ -54,7 +54,7 @@ class Working:
         self._account = account_of(base + key)
         self._scripts = scripts
         limiter = Limiter(scripts, self._account, self.destination.windows, deadline=deadline)
-        self._send = limited(self._client.send, limiter, self._pause)
+        self.sender = limited(self._client.send, limiter, self._pause)
 
     def _complain(self, problem: str) -> None:
         log.error("mappings_refused", connection=self.name, problem=problem)
@@ -66,29 +66,32 @@ class Working:
         return (outcome.after or 0.0) if isinstance(outcome, Retry) else 0.0
 
     def account_for(
-        self, exchanges: dict[int, list[Exchange]], going_on: Callable[[], bool]
+        self, exchanges: dict[int, list[Exchange]], ours: Callable[[], bool], until: float
     ) -> AccountFor:
-        """Accounts that note in ``exchanges`` who asked what, and that start no request once
-        ``going_on()`` is false.
+        """Accounts that note in ``exchanges`` who asked what.
+
+        None is given after ``until`` (monotonic seconds), so that what has been started can be
+        finished; none asks anything once ``ours()`` is false.
         """
         now = time.time()
 
         def account(numbers: Sequence[int]) -> Account:
+            if time.monotonic() > until:
+                raise NoRoom(0, "the pass")
+
             def note(request: Request, response: Response | None, seconds: float) -> None:
                 status = response.status if response else 0
                 seen = Exchange(request.method, request.path, status, seconds)
                 for number in numbers:
                     exchanges.setdefault(number, []).append(seen)
 
-            return Account(
-                _while(going_on, noted(self._send, note)), self._once, now, self.revision
-            )
+            return Account(_while(ours, noted(self.sender, note)), self._once, now, self.revision)
 
         return account
 
     def account(self) -> Account:
         """The account without notes, for probes and polls."""
-        return Account(self._send, self._once, time.time(), self.revision)
+        return Account(self.sender, self._once, time.time(), self.revision)
 
     def _once(self, key: str, find: Callable[[], str]) -> str:
         """See ``sending.Once``. Raises ``NoRoom`` while another worker is finding it out."""
@@ -131,9 +134,9 @@ def _address(connection: Connection, settings: Settings) -> tuple[str, str]:
     return settings.sandbox_url, SANDBOX_KEY
 
 
-def _while(going_on: Callable[[], bool], send: Send) -> Send:
+def _while(ours: Callable[[], bool], send: Send) -> Send:
     def wrapped(request: Request) -> Response:
-        if not going_on():
+        if not ours():
             raise NoRoom(0, request.operation)
         return send(request)
 

@@ -13,26 +13,30 @@ SOURCE_STATES = ("received", "accepted", "duplicate", "unmatched", "refused")
 Counts = dict[str, Any]
 
 
-def read_counts(scripts: Scripts, connections: Iterable[str]) -> Counts:
+def read_counts(scripts: Scripts, connections: Iterable[str], *, audit: bool = True) -> Counts:
     """Exact integers, read in one step.
 
     ``{"sources": {NAME: {received, accepted, duplicate, unmatched, refused}},
-    "connections": {NAME: {accepted, delivered, dropped, dead, pending, standing, "mappings":
+    "connections": {NAME: {accepted, delivered, dropped, dead, pending, standing, letters, "mappings":
     {NAME: {the first five, "reasons": {"dropped:CODE": n}}}}}}``. For each source ``received =
     accepted + duplicate + unmatched + refused``; everywhere ``accepted = delivered + dropped +
-    dead + pending``; and ``pending = standing``, the rows counted where they stand.
+    dead + pending``; and ``pending = standing``, the rows counted where they stand (None without
+    ``audit``: it takes long when very many people have rows that wait).
     """
-    sources, *rest = scripts.run("counts", [PREFIX, *connections])
+    sources, *rest = scripts.run("counts", [PREFIX, int(audit), *connections])
     answer: Counts = {"sources": {}, "connections": {}}
     for field, value in _pairs(sources):
         name, _, state = field.rpartition("|")
         answer["sources"].setdefault(name, dict.fromkeys(SOURCE_STATES, 0))[state] = int(value)
-    for name, flat, standing in rest:
-        answer["connections"][name.decode()] = _connection(flat, int(standing))
+    for name, flat, standing, letters in rest:
+        totals = _connection(flat)
+        totals["standing"] = int(standing) if int(standing) >= 0 else None
+        totals["letters"] = int(letters)
+        answer["connections"][name.decode()] = totals
     return answer
 
 
-def _connection(flat: list[bytes], standing: int) -> Counts:
+def _connection(flat: list[bytes]) -> Counts:
     mappings: dict[str, Counts] = {}
     for field, value in _pairs(flat):
         name, _, state = field.rpartition("|")
@@ -40,7 +44,7 @@ def _connection(flat: list[bytes], standing: int) -> Counts:
         into = counts if state in STATES else counts["reasons"]
         into[state] = int(value)
     total = {state: sum(counts[state] for counts in mappings.values()) for state in STATES}
-    return {**total, "standing": standing, "mappings": dict(sorted(mappings.items()))}
+    return {**total, "mappings": dict(sorted(mappings.items()))}
 
 
 def _pairs(flat: list[Any]) -> Iterable[tuple[str, Any]]:
@@ -55,7 +59,11 @@ def imbalance(counts: Counts) -> list[str]:
         if source["received"] != parts:
             wrong.append(f"source {name}: received {source['received']}, accounted for {parts}")
     for connection, totals in counts["connections"].items():
-        if totals["pending"] != totals["standing"]:
+        if totals["dead"] != totals["letters"]:
+            wrong.append(
+                f"{connection}: dead {totals['dead']}, but {totals['letters']} dead letters"
+            )
+        if totals["standing"] not in (None, totals["pending"]):
             wrong.append(
                 f"{connection}: pending {totals['pending']}, but {totals['standing']} rows stand"
             )

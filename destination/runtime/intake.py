@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +13,17 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from destination.errors import Rejected
+from destination.runtime.logs import log
 from destination.runtime.store import PREFIX, dedupe_place, script_text
 
 CHUNK = 1000
 """Events per script call at the most: Redis does nothing else meanwhile."""
 
 TIMEOUT = 1.5
-"""Seconds that a caller waits for Redis before hearing 503; every CDP waits at least 5."""
+"""Seconds that one call may take."""
+
+PATIENCE = 2.0
+"""Seconds that a caller waits before hearing 503; every CDP waits at least 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Intake:
         self._wake = asyncio.Event()
         self._script = client.register_script(script_text("accept", 0))
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -85,29 +89,43 @@ class Intake:
 
     async def stop(self) -> None:
         """Finish what waits, then end."""
+        self._stopping = True
+        self._wake.set()
         if self._task:
-            await asyncio.gather(
-                *(waiting.done for waiting in self._waiting), return_exceptions=True
-            )
-            self._task.cancel()
+            await self._task
+
+    @property
+    def alive(self) -> bool:
+        """Whether stores are being served."""
+        return self._task is not None and not self._task.done()
 
     async def store(self, entries: Sequence[Entry], counting: Counting) -> str:
         """Store the entries and count the rest; ``A`` (accepted) or ``D`` (duplicate) for each.
 
         Returns when it is done in Redis. Raises ``Rejected`` with status 503 when Redis does not
-        say so: the events may be stored all the same, and a repetition of them is a duplicate.
+        say so in time: the events may be stored all the same, and a repetition is a duplicate.
         """
         waiting = _Waiting(entries, counting, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wake.set()
-        return await waiting.done
+        try:
+            return await asyncio.wait_for(waiting.done, PATIENCE)
+        except TimeoutError as error:
+            raise _refusal(error) from error
 
     async def _serve(self) -> None:
-        while True:
+        while self._waiting or not self._stopping:
             await self._wake.wait()
             self._wake.clear()
             batch, self._waiting = self._waiting, []
-            await self._commit(batch)
+            try:
+                await self._commit(batch)
+            except Exception as error:  # noqa: BLE001 whatever it is, the next request is served
+                if not isinstance(error, redis.exceptions.RedisError | OSError):
+                    log.error("store_failed", exc_info=error)
+                # Those who came meanwhile as well: each would wait for the same trouble in turn.
+                waiting, self._waiting = self._waiting, []
+                _refuse([*batch, *waiting], error)
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         """Store a batch in as few calls as may be, and tell each request what became of it."""
@@ -117,11 +135,7 @@ class Intake:
                 size += len(batch[take].entries)
                 take += 1
             part, batch = batch[:take], batch[take:]
-            try:
-                letters = await self._call(part)
-            except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
-                _refuse(part, error)
-                continue
+            letters = await self._call(part)
             at = 0
             for waiting in part:
                 end = at + len(waiting.entries)
@@ -130,8 +144,7 @@ class Intake:
                 at = end
 
     async def _call(self, part: list[_Waiting]) -> str:
-        window = int(time.time()) // self._window
-        args: list[Any] = [PREFIX, window, self._window * 2]
+        args: list[Any] = [PREFIX, self._window]
         counts = _counts(part)
         args.append(len(counts))
         for (source, name), by in counts.items():
@@ -159,13 +172,16 @@ def _counts(part: list[_Waiting]) -> dict[tuple[str, str], int]:
     return counts
 
 
-def _refuse(part: list[_Waiting], error: Exception) -> None:
-    for waiting in part:
-        if not waiting.done.done():
-            refusal = Rejected(
-                503,
-                "queue_unavailable",
-                f"the events could not be stored ({type(error).__name__}); post them again",
-                retry_after=5,
-            )
-            waiting.done.set_exception(refusal)
+def _refuse(waiting: list[_Waiting], error: Exception) -> None:
+    for each in waiting:
+        if not each.done.done():
+            each.done.set_exception(_refusal(error))
+
+
+def _refusal(error: Exception) -> Rejected:
+    return Rejected(
+        503,
+        "queue_unavailable",
+        f"the events could not be stored ({type(error).__name__}); post them again",
+        retry_after=5,
+    )

@@ -86,11 +86,14 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The answer to asking for a lane: ``state`` and, when taken, the jobs that are to be polled."""
+    """The answer to asking for a lane: ``state`` and, when taken, the jobs that are to be polled
+    and how many workers died with this lane since one lived on.
+    """
 
     state: str
     jobs: tuple[str, ...] = ()
     probe: bool = False
+    crashes: int = 0
 
 
 class Lane:
@@ -120,7 +123,9 @@ class Lane:
         state = answer[0].decode()
         if state == "halted":
             return Taken(state, probe=bool(answer[1]))
-        return Taken(state, tuple(job.decode() for job in answer[1:]))
+        if state != "taken":
+            return Taken(state)
+        return Taken(state, tuple(job.decode() for job in answer[2:]), crashes=int(answer[1]))
 
     def read(self, rows: int) -> list[Row]:
         """The first ``rows`` rows, which stay where they are until they are committed."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
+
+import redis
 
 from destination.action import Window
 from destination.errors import NoRoom
@@ -13,6 +16,10 @@ from destination.sending import Request, Response, Send
 
 PATIENCE = 1.0
 """Seconds that a worker sleeps for room; a longer wait is given back to the lane."""
+
+
+MARGIN = 6.0
+"""Seconds that a call may take beyond its deadline: waiting for a connection, and connecting."""
 
 
 class Limiter:
@@ -33,7 +40,7 @@ class Limiter:
         self._scripts = scripts
         self._account = account
         self._windows = windows
-        self._deadline = int(deadline * 1000)
+        self._deadline = int((deadline + MARGIN) * 1000)
         self._sleep = sleep
 
     def acquire(self, operation: str) -> str:
@@ -75,7 +82,9 @@ def limited(send: Send, limiter: Limiter, pause_of: Callable[[Response], float])
             response = send(request)
             pause = pause_of(response)
         finally:
-            limiter.answered(request.operation, call, pause, "throttled")
+            # Without Redis the call counts until its deadline: longer than it need, never shorter.
+            with contextlib.suppress(redis.RedisError):
+                limiter.answered(request.operation, call, pause, "throttled")
         return response
 
     return wrapped

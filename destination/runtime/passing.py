@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 
+import redis
+
 from destination.action import Payload
-from destination.delivery import Outcome, Retry
+from destination.delivery import Discard, Outcome, Retry
 from destination.errors import Ended
 from destination.event import decode
 from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
@@ -71,17 +74,16 @@ class Pass:
             self._deliver(deliveries, batched, ends)
         return [ends[number] for number in range(len(self._rows))]
 
-    def _going_on(self) -> bool:
-        """Whether another request may be started: there is time, and the lane is still ours."""
-        return time.monotonic() < self._until and self._ours()
-
     def _plan(self, row: Row, now: float) -> Payload | Outcome:
         route = self._routes.get(row.mapping)
         if route is None or not route.mapping.enabled:
             code = "mapping_missing" if route is None else "mapping_disabled"
             return Retry(code, row.mapping, LOOK_AGAIN, spends=False)
+        body = decode(row.event)
+        if not isinstance(body, dict):
+            return Discard("row_unreadable", "what stands in the lane is no row of this version")
         try:
-            return plan(decode(row.event), route, now)
+            return plan(body, route, now)
         except Ended as ended:
             return ended.outcome
         except Exception as error:  # noqa: BLE001 a fault of ours must not stop the lane
@@ -96,17 +98,25 @@ class Pass:
         outcomes = deliver(
             [delivery for _number, delivery in deliveries],
             route.action,
-            self._working.account_for(seen, self._going_on),
+            self._working.account_for(seen, self._ours, self._until),
             batched=batched,
             spread=self._spread,
             fault=_fault,
         )
         for position, number in enumerate(numbers):
             ends[number] = outcomes[position]
-            self.exchanges[number] = seen.get(position, [])
+            if position in seen:
+                self.exchanges[number] = seen[position]
 
 
 def _fault(error: Exception) -> Retry:
-    """A fault of our own must not stop the lane: tried again, and dead when its budget is spent."""
-    log.error("internal_error", exc_info=error)
-    return Retry("internal_error", f"{type(error).__name__}: {error}"[:200])
+    """A fault of our own must not stop the lane: tried again, and dead when its budget is spent.
+
+    Its text may hold personal data, so the log gets its kind and place only.
+    """
+    if isinstance(error, redis.RedisError):
+        return Retry("redis_failed", type(error).__name__, spends=False, whole=True)
+    place = traceback.extract_tb(error.__traceback__)[-3:]
+    where = " < ".join(f"{each.name} {each.filename}:{each.lineno}" for each in reversed(place))
+    log.error("internal_error", kind=type(error).__name__, where=where)
+    return Retry("internal_error", f"{type(error).__name__} in {where}"[:200])

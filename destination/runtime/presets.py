@@ -10,7 +10,8 @@ from pathlib import Path
 
 from destination.action import Action
 from destination.errors import SettingsError
-from destination.mapping.file import Mapping, Problem, read_mapping_file
+from destination.mapping.file import Mapping, read_mapping_file
+from destination.mapping.problem import Problem
 from destination.pipeline import Route, route
 
 Signature = tuple[tuple[str, int, int], ...]

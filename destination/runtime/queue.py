@@ -53,8 +53,8 @@ class Scheduler(threading.Thread):
             client = connect(self._url)
             try:
                 self._serve(client)
-            except redis.RedisError as error:
-                log.warning("scheduler_waits_for_redis", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 whatever it is, lanes must go on being handed out
+                log.warning("scheduler_waits", error=type(error).__name__)
                 self._stopped.wait(0.5)
             finally:
                 client.close()
@@ -69,7 +69,9 @@ class Scheduler(threading.Thread):
             if room > 0:
                 for member in scripts.run("dispatch", [PREFIX, room, self._visibility]):
                     connection, _, lane = member.decode().partition("\t")
-                    jobs.enqueue(SEND, connection, lane, result_ttl=0, failure_ttl=3600)
+                    jobs.enqueue(
+                        SEND, connection, lane, result_ttl=0, failure_ttl=3600, job_timeout=-1
+                    )
 
     @staticmethod
     def _sweep(scripts: Scripts) -> None:
@@ -113,10 +115,26 @@ def work(settings: Settings, redis_url: str) -> None:
     _await_redis(redis_url)
     worker = Worker(settings, redis_url)
     install(worker)
-    scheduler = Scheduler(redis_url, visibility=settings.lease + 5)
+    visibility = settings.lease + 5
+    scheduler = Scheduler(redis_url, visibility=visibility)
     scheduler.start()
-    client = redis.Redis.from_url(redis_url)
     try:
+        while not worker.stopping.is_set():
+            try:
+                _run_jobs(worker, redis_url)
+                return
+            except redis.OutOfMemoryError:
+                # RQ writes before it works, so it cannot work on a full Redis; our scripts can.
+                log.error("redis_full", remedy="the worker drains without RQ until there is room")
+                _drain(worker, int(visibility * 1000))
+    finally:
+        scheduler.stop()
+        scheduler.join(2)
+        worker.close()
+
+
+def _run_jobs(worker: Worker, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
         rq = SendWorker(
             [queue(client)],
             connection=client,
@@ -128,8 +146,17 @@ def work(settings: Settings, redis_url: str) -> None:
         )
         rq.worker = worker
         rq.work(logging_level="WARNING")
-    finally:
-        scheduler.stop()
-        scheduler.join(2)
-        worker.close()
-        client.close()
+
+
+def _drain(worker: Worker, visibility: int) -> None:
+    """Work on due lanes in this process until Redis takes writes again."""
+    while not worker.stopping.is_set():
+        for member in worker.scripts.run("dispatch", [PREFIX, 1, visibility]):
+            connection, _, lane = member.decode().partition("\t")
+            worker.send(connection, lane)
+        try:
+            worker.redis.set(f"{PREFIX}room", 1, ex=1)
+        except redis.OutOfMemoryError:
+            worker.stopping.wait(TICK)
+        else:
+            return

@@ -11,7 +11,7 @@ from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Ret
 from destination.event import encode
 from destination.pipeline import Route, backoff, exhausted
 from destination.runtime.connections import Exchange
-from destination.runtime.lanes import Record
+from destination.runtime.lanes import RECENT, Record
 from destination.runtime.logs import log
 from destination.runtime.store import DeadLetter, Row
 from destination.settings import Settings
@@ -38,6 +38,8 @@ class Settling:
     _reasons: dict[tuple[str, str], int] = field(default_factory=dict)
     _waiting: set[str] = field(default_factory=set)
     _kept: set[str] = field(default_factory=set)
+    _jobs: set[str] = field(default_factory=set)
+    _told: int = 0
     _hold: float | None = None
     _reason: str = ""
 
@@ -46,7 +48,10 @@ class Settling:
     ) -> Record:
         """The record for rows read from the head of the lane."""
         # A request that fails while others are answered is about its row, not about Klaviyo.
-        alone = any(isinstance(o, Delivered | Submitted | Discard) for o in outcomes)
+        alone = any(
+            isinstance(outcome, Delivered | Submitted | Discard) and number in exchanges
+            for number, outcome in enumerate(outcomes)
+        )
         for number, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
             seen = exchanges.get(number, [])
             match outcome:
@@ -54,7 +59,9 @@ class Settling:
                     self._end(row, outcome, seen)
                 case Submitted(job=job, key=key):
                     self.record.sent(job, row, encode(key))
-                    self.record.poll(job, FIRST_POLL)
+                    if job not in self._jobs:
+                        self._jobs.add(job)
+                        self.record.poll(job, FIRST_POLL)
                     self._waiting.add(row.person)
                     self._tell(row, "submitted", "submitted", "", seen)
                 case Halt(code=code, message=message):
@@ -102,18 +109,18 @@ class Settling:
             log.error("connection_halted", connection=self.connection, code=code, message=message)
 
     def _end(self, row: Row, outcome: Delivered | Dropped | Discard, seen: list[Exchange]) -> None:
-        match outcome:
-            case Delivered(code=code, note=note):
-                state = "delivered"
-            case Dropped(code=code, note=note):
-                state = "dropped"
-                reason = (row.mapping, f"dropped:{code}")
-                self._reasons[reason] = self._reasons.get(reason, 0) + 1
-            case Discard(code=code, message=note):
-                state = "dead"
-                self.record.bury(self._letter(row, outcome))
+        state, note = "delivered", ""
+        if isinstance(outcome, Discard):
+            state, note = "dead", outcome.message
+            self.record.bury(self._letter(row, outcome))
+        elif isinstance(outcome, Dropped):
+            state, note = "dropped", outcome.note
+            reason = (row.mapping, f"dropped:{outcome.code}")
+            self._reasons[reason] = self._reasons.get(reason, 0) + 1
+        else:
+            note = outcome.note
         self._ends[row.mapping, state] = self._ends.get((row.mapping, state), 0) + 1
-        self._tell(row, state, code, note, seen)
+        self._tell(row, state, outcome.code, note, seen)
 
     def _made_by(self, row: Row) -> tuple[str, str]:
         """Action and version of the row's mapping; empty when it has gone meanwhile."""
@@ -151,7 +158,9 @@ class Settling:
             else:
                 self._front(row)
             if outcome.whole:
-                self._wait(outcome.after or 0, outcome.code)
+                self._wait(
+                    outcome.after or (1 if outcome.code == "redis_failed" else 0), outcome.code
+                )
             return
         tried = self._spent(row, outcome, seen)
         if tried is None:
@@ -202,4 +211,8 @@ class Settling:
             "requests": [[each.method, each.path, each.status] for each in seen[-5:]],
         }
         log.info("delivery", **said, seconds=round(sum(each.seconds for each in seen), 3))
-        self.record.log(encode({**said, "note": note[:200], "time": self.now}))
+        self._told += 1
+        if self._told <= RECENT:
+            # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
+            shown = note[:200] if outcome in {"delivered", "dropped"} else ""
+            self.record.log(encode({**said, "note": shown, "time": self.now}))

@@ -21,6 +21,7 @@ key                                     type    meaning
 ``destination:C:dead``                  hash    id -> dead letter
 ``destination:C:dead:order``            zset    id -> ms at which it died
 ``destination:C:recent``                list    the last deliveries, newest first, no personal data
+``destination:C:begun``                 hash    lane -> workers that took it since one lived on
 ``destination:C:halt``                  hash    the connection is paused: reason, since, probe_at
 ``destination:A:calls:O``               zset    rate limit of operation O of account A (a key's hash)
 ``destination:A:pause:O``               string  operation O waits (Retry-After), with a TTL
@@ -56,6 +57,8 @@ _WHEN_FULL = frozenset(
 
 class Row(msgspec.Struct, omit_defaults=True):
     """A delivery that waits: the event and what has been tried.
+
+    ``person`` is a digest of who it is about: it stands in key names.
 
     ``mapping`` is not in the JSON but before it. ``since`` is the unix time of the first failed attempt, 0 before any; ``attempts`` counts those
     that spend the retry budget.
@@ -105,10 +108,15 @@ def encode_row(row: Row) -> bytes:
 
 
 def decode_row(text: bytes) -> Row:
-    """Read a row of a lane. Raises ``msgspec.DecodeError``."""
+    """Read a row of a lane. What cannot be read becomes a row whose event is its text."""
     mapping, _, item = text.partition(b"\n")
-    row = _rows.decode(item)
-    row.mapping = mapping.decode()
+    try:
+        row = _rows.decode(item)
+    except ValueError:  # msgspec.DecodeError is one
+        digest = hashlib.blake2b(text, digest_size=8).hexdigest()
+        shown = text.decode("utf-8", "replace")
+        row = Row(msgspec.Raw(_encode(shown)), f"unreadable-{digest}", "", digest)
+    row.mapping = mapping.decode("utf-8", "replace")
     return row
 
 
@@ -126,6 +134,11 @@ def dedupe_place(source: str, message_id: str) -> tuple[str, bytes]:
     """Bucket and 16-byte id under which an event of a source is remembered."""
     digest = hashlib.blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
     return str(int.from_bytes(digest[:4], "big") % SEEN_BUCKETS), digest
+
+
+def person_key(person: str) -> str:
+    """A person as they may stand in a key's name: told apart, and not told."""
+    return hashlib.blake2b(person.encode(), digest_size=12).hexdigest()
 
 
 def account_of(key: str) -> str:

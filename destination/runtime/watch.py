@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio
-import redis.exceptions
 
 from destination.errors import Rejected
 from destination.runtime.embedded import unfit
@@ -42,7 +41,9 @@ def trouble_in(info: dict[str, Any], settings: Settings) -> Trouble | None:
     if most and used > most * settings.memory_watermark:
         share = settings.memory_watermark
         return Trouble(
-            "queue_full", f"Redis is filled above {share:.0%}; deliveries go on and make room"
+            "queue_full",
+            f"Redis is filled above {share:.0%}; deliveries go on and make room, and so does"
+            " replaying or discarding dead letters",
         )
     return None
 
@@ -82,7 +83,7 @@ class Watch:
         try:
             info = await self._client.info("everything")
             trouble = trouble_in(info, self._settings)
-        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 whatever it is, the next look comes
             trouble = Trouble("queue_unavailable", f"Redis does not answer: {type(error).__name__}")
         if (trouble and trouble.code) != (self.trouble and self.trouble.code):
             if trouble:

@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import msgspec
 import redis
 
-from destination.delivery import Halt, Outcome, Retry
+from destination.delivery import Discard, Halt, Outcome, Retry
 from destination.errors import Ended, NoRoom, Unanswered
 from destination.pipeline import Route, outcome_of
-from destination.runtime.connections import Working
-from destination.runtime.lanes import Lane, LeaseLost, Record
+from destination.runtime.connections import Exchange, Working
+from destination.runtime.lanes import Lane, LeaseLost, Record, Taken
 from destination.runtime.logs import log
 from destination.runtime.passing import LOOK_AGAIN, Pass
 from destination.runtime.settling import Settling
@@ -31,6 +31,9 @@ JOB_SECONDS = 5.0
 
 THREADS = 8
 """Single-record requests under way at once; more only queue for the account's rate limit."""
+
+DEADLY = 20
+"""Workers that died in a row with one row in hand before that row is buried."""
 
 POLL_AGAIN = 20.0
 """Seconds until a job at Klaviyo is asked about again when nothing else is said."""
@@ -72,7 +75,7 @@ class Worker:
             if taken.state == "halted" and taken.probe:
                 self._probe(working)
             if taken.state == "taken":
-                self._work(mine, working, taken.jobs)
+                self._work(mine, working, taken)
         except LeaseLost:
             log.warning("lease_lost", connection=connection, lane=lane)
         except redis.RedisError as error:
@@ -99,31 +102,48 @@ class Worker:
             else:
                 return
 
-    def _work(self, lane: Lane, working: Working, jobs: Sequence[str]) -> None:
+    def _work(self, lane: Lane, working: Working, taken: Taken) -> None:
         end = time.monotonic() + JOB_SECONDS
-        with lane.kept():
-            for job in jobs:
-                self._poll(lane, working, job)
-            while time.monotonic() < end and not self.stopping.is_set():
-                if not self._pass(lane, working):
-                    break
-        lane.release()
 
-    def _pass(self, lane: Lane, working: Working) -> bool:
+        def going_on() -> bool:
+            return time.monotonic() < end and not self.stopping.is_set()
+
+        try:
+            with lane.kept():
+                for job in taken.jobs:
+                    if going_on():
+                        self._poll(lane, working, job)
+                crashes = taken.crashes
+                while going_on() and self._pass(lane, working, crashes):
+                    crashes = 0
+        finally:
+            lane.release()
+
+    def _pass(self, lane: Lane, working: Working, crashes: int) -> bool:
         """One read, plan, send, commit. False when there is nothing more to do now."""
         routes = working.mappings.routes()
+        mine = [r.rows for r in routes.values() if r.lane == lane.name and r.mapping.enabled]
         first = lane.read(1)
         if not first:
             return False
-        most = max((r.rows for r in routes.values() if r.lane == lane.name), default=1)
-        # Rows that have failed as a batch are tried in ever smaller ones: a row that breaks the
-        # whole request is alone in the end, and its mates are delivered.
-        rows = lane.read(max(1, most >> max(0, first[0].attempts - 2)))
+        if not mine:
+            record = Record()
+            record.hold(LOOK_AGAIN, "mapping_missing")
+            lane.commit(record)
+            return False
+        # Rows that have failed as a batch, or that workers died with, are tried in ever smaller
+        # ones: a row that breaks the whole request is alone in the end.
+        rows = lane.read(max(1, max(mine) >> max(0, first[0].attempts - 2, crashes - 1)))
         blocked = lane.parked({row.person for row in rows})
         free = [row for row in rows if row.person not in blocked]
-        tried = Pass(free, routes, working, self._spread, lane.held)
-        outcomes = tried.outcomes()
-        record = self._settling(lane, routes).settle(free, outcomes, tried.exchanges)
+        if crashes >= DEADLY and len(rows) == 1:
+            seen = f"{crashes} workers in a row died while they had it in hand"
+            outcomes: list[Outcome] = [Discard("worker_died", seen)] * len(free)
+            exchanges: dict[int, list[Exchange]] = {}
+        else:
+            tried = Pass(free, routes, working, self._spread, lane.held)
+            outcomes, exchanges = tried.outcomes(), tried.exchanges
+        record = self._settling(lane, routes).settle(free, outcomes, exchanges)
         record.taken = len(rows)
         for row in rows:
             if row.person in blocked:
@@ -178,8 +198,8 @@ class Worker:
         except (Ended, Unanswered, NoRoom) as error:
             outcome = outcome_of(error)
             return outcome if isinstance(outcome, Retry) else [outcome] * len(keys)
-        except Exception:
-            log.exception("poll_failed", job=job)
+        except Exception as error:  # noqa: BLE001 the lane's other rows go on
+            log.error("poll_failed", job=job, kind=type(error).__name__)
             return Retry("internal_error", after=POLL_AGAIN)
 
     def _probe(self, working: Working) -> None:

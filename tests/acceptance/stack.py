@@ -132,7 +132,7 @@ class Stack:
 
     def counts(self) -> dict[str, Any]:
         """What ``/admin/counts`` says."""
-        found: dict[str, Any] = self.http.get(f"{self.server}/admin/counts").json()
+        found: dict[str, Any] = self.http.get(f"{self.server}/admin/counts?audit=1").json()
         return found
 
     def settle(self, seconds: float = 60) -> dict[str, Any]:

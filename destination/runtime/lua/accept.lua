@@ -2,9 +2,8 @@
 -- One call for all requests that wait at the same instant; nothing else on the accept path writes.
 --
 -- ARGV  1 prefix            of every key
---       2 window            number of the current dedupe window
---       3 ttl               seconds that a dedupe bucket lives (two windows)
---       4 n                 how many counter increments follow, then n times:
+--       2 window            seconds of a dedupe window; an id is known for one to two of them
+--       3 n                 how many counter increments follow, then n times:
 --            source field by        counts[source|field] += by
 --       then, until the end, per event:
 --            connection source bucket digest item targets, then per target:
@@ -12,14 +11,15 @@
 -- Returns one letter per event: A accepted, D duplicate.
 -- Keys: see store.py.
 
-local prefix, window, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local prefix, span = ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local window = math.floor(time[1] / span)
 local sources = prefix .. 'sources'
 local answer, counts, touched = {}, {}, {}
 
-local at = 5
-for _ = 1, tonumber(ARGV[4]) do
+local at = 4
+for _ = 1, tonumber(ARGV[3]) do
   redis.call('HINCRBY', sources, ARGV[at] .. '|' .. ARGV[at + 1], ARGV[at + 2])
   at = at + 3
 end
@@ -46,7 +46,7 @@ while at <= #ARGV do
     at = at + 4 * targets
   else
     if redis.call('HLEN', current) == 1 then
-      redis.call('EXPIRE', current, ttl)
+      redis.call('EXPIRE', current, 2 * span)
     end
     answer[#answer + 1] = 'A'
     count(sources, source .. '|accepted')
@@ -55,9 +55,13 @@ while at <= #ARGV do
       local length = redis.call('RPUSH', own .. 'lane:' .. lane, mapping .. '\n' .. item)
       count(own .. 'counts', mapping .. '|accepted')
       count(own .. 'counts', mapping .. '|pending')
-      touched[connection .. '\t' .. lane] = {
-        own, lane, tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), length,
-      }
+      local member = connection .. '\t' .. lane
+      local wait, size = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+      local seen = touched[member]
+      if seen then
+        wait, size = math.min(wait, seen[3]), math.min(size, seen[4])
+      end
+      touched[member] = {own, lane, wait, size, length}
       at = at + 4
     end
   end

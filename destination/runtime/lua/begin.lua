@@ -1,7 +1,8 @@
 -- Take the lease of a lane and put back what was parked and is due.
 --
 -- ARGV  1 prefix  2 connection  3 lane  4 token  5 lease (ms)
--- Returns  {'taken', due jobs...}  the lease is ours; these jobs at Klaviyo are to be polled
+-- Returns  {'taken', crashes, due jobs...}  the lease is ours; so many workers took it in a row and
+--                                  died; these jobs at Klaviyo are to be polled
 --          {'leased'}              another worker has it
 --          {'held'}                the lane waits; it is due again when it may go on
 --          {'halted', probe}       the connection is paused; probe is 1 when it is our turn to ask
@@ -47,5 +48,7 @@ for _, person in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', now, 'LIMIT'
 end
 
 local jobs = redis.call('ZRANGEBYSCORE', own .. 'jobs:' .. name, '-inf', now, 'LIMIT', 0, 20)
+-- Whoever lives on says so, by a commit or by giving the lane back (see there).
+table.insert(jobs, 1, redis.call('HINCRBY', own .. 'begun', name, 1) - 1)
 table.insert(jobs, 1, 'taken')
 return jobs

@@ -8,6 +8,7 @@
 --       then operations until the end:
 --         'front' row                     back to the head, keeping the order given
 --         'park'  person wait_ms first row   behind its person; first = 1 puts it before those waiting
+--                                         (a person who waits for a job goes on waiting for it)
 --         'free'  person                  nothing of this person is under way any more
 --         'dead'  id record               a dead letter
 --         'count' mapping field by        counts[mapping|field] += by
@@ -29,6 +30,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('PEXPIRE', held, lease)
 redis.call('ZADD', prefix .. 'due', now + lease, connection .. '\t' .. name)
 
+redis.call('HDEL', own .. 'begun', name)
 local lane, parked, counts = own .. 'lane:' .. name, own .. 'parked:' .. name, own .. 'counts'
 local jobs, log = own .. 'jobs:' .. name, own .. 'recent'
 local taken, job, recent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
@@ -52,7 +54,9 @@ while at <= #ARGV do
     local chain = own .. 'chain:' .. name .. ':' .. person
     if first == '1' then
       redis.call('LPUSH', chain, row)
-      redis.call('ZADD', parked, now + ARGV[at + 2], person)
+      if job ~= '' or redis.call('ZSCORE', parked, person) ~= 'inf' then
+        redis.call('ZADD', parked, now + ARGV[at + 2], person)
+      end
     else
       redis.call('RPUSH', chain, row)
       redis.call('ZADD', parked, 'NX', now + ARGV[at + 2], person)
@@ -67,7 +71,11 @@ while at <= #ARGV do
     end
     at = at + 2
   elseif what == 'dead' then
-    local id = ARGV[at + 1]
+    local id, again = ARGV[at + 1], 2
+    while redis.call('HEXISTS', own .. 'dead', id) == 1 do
+      id = ARGV[at + 1] .. '#' .. again
+      again = again + 1
+    end
     redis.call('HSET', own .. 'dead', id, ARGV[at + 2])
     redis.call('ZADD', own .. 'dead:order', now, id)
     at = at + 3

@@ -9,6 +9,7 @@ if redis.call('GET', own .. 'lease:' .. name) ~= ARGV[4] then
   return 0
 end
 redis.call('DEL', own .. 'lease:' .. name)
+redis.call('HDEL', own .. 'begun', name)
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -19,7 +19,8 @@ for at = 4, #ARGV, 4 do
       redis.call('HINCRBY', own .. 'counts', mapping .. '|pending', 1)
       redis.call('RPUSH', own .. 'lane:' .. lane, ARGV[at + 3])
       redis.call('SADD', prefix .. 'lanes', connection .. '\t' .. lane)
-      redis.call('ZADD', prefix .. 'due', 'NX', now, connection .. '\t' .. lane)
+      local waits = redis.call('EXISTS', own .. 'hold:' .. lane, own .. 'lease:' .. lane, own .. 'halt')
+      redis.call('ZADD', prefix .. 'due', waits > 0 and 'NX' or 'LT', now, connection .. '\t' .. lane)
     else
       redis.call('HINCRBY', own .. 'counts', mapping .. '|dropped', 1)
       redis.call('HINCRBY', own .. 'counts', mapping .. '|dropped:discarded', 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,16 +10,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from destination.mapping.file import BatchOptions, Mapping
 
-from destination.action import Action
+from destination.action import Action, Batch
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry, Submitted
+from destination.mapping.file import BatchOptions, Mapping
 from destination.pipeline import Route
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.lanes import Lane
 from destination.runtime.letters import DeadLetters
 from destination.runtime.store import PREFIX, Row, Scripts, encode_item
 from destination.runtime.worker import Worker
+from destination.sending import Account, Request, Response
 from destination.settings import Settings, load_settings
 from tests.unit.runtime.accepting import accept
 
@@ -259,7 +261,12 @@ def test_a_refused_row_is_buried_and_the_next_goes_on(
     accept(redis_url, ("e1", "ann", "a"), ("e2", "ann", "a"))
     run(worker)
     (letter,) = DeadLetters(scripts, "default")
-    assert (letter.id, letter.field, letter.status, letter.version) == ("web:e1:a", "email", 400, "v1")
+    assert (letter.id, letter.field, letter.status, letter.version) == (
+        "web:e1:a",
+        "email",
+        400,
+        "v1",
+    )
     assert counts(scripts)["delivered"] == 1
 
 
@@ -272,3 +279,200 @@ def test_a_submitted_row_waits_for_its_job(
     run(worker)
     assert sorted(klaviyo.sent) == ["e1", "e3"]
     assert counts(scripts)["pending"] == 2
+
+
+def test_later_rows_of_a_person_wait_for_one_whose_mapping_is_away(
+    redis_url: str, worker: Worker, klaviyo: Klaviyo
+) -> None:
+    """A removal must not overtake an addition whose mapping is missing for a moment."""
+    routes = worker.working["default"].mappings.routes()
+    add = routes.pop("add")
+    accept(redis_url, ("r1", "ann", "add", "lists"), ("r2", "ann", "remove", "lists"))
+    run(worker, "lists")
+    routes["add"] = add
+    run(worker, "lists")
+    assert klaviyo.sent == ["r1", "r2"]
+
+
+def test_a_row_put_back_stays_before_a_parked_one_of_its_person(
+    redis_url: str, worker: Worker, klaviyo: Klaviyo
+) -> None:
+    """A throttled addition, then a removal whose mapping is away."""
+    routes = worker.working["default"].mappings.routes()
+    remove = routes.pop("remove")
+    klaviyo.answers["r1"] = [Retry("throttled", "", 0.01, spends=False, whole=True)]
+    accept(redis_url, ("r1", "ann", "add", "lists"), ("r2", "ann", "remove", "lists"))
+    run(worker, "lists")
+    run(worker, "lists")
+    routes["remove"] = remove
+    run(worker, "lists")
+    run(worker, "lists")
+    assert klaviyo.sent[1:] == ["r1", "r2"]
+
+
+def test_equal_ids_leave_a_dead_letter_each(
+    redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
+) -> None:
+    """Ids are unique within a source, and within the dedupe window, only."""
+    klaviyo.answers["e1"] = [Discard("payload_invalid", "no")] * 3
+    for source in ("web", "app", "web"):
+        item = encode_item(Row(msgspec.Raw(b'{"messageId":"e1"}'), "e1", source, source))
+        worker.redis.delete(*(worker.redis.keys(f"{PREFIX}default:seen:*") or ["none"]))  # type: ignore[misc]  # sync client
+        accept(redis_url, ("e1", source, "a"), item=item)
+        run(worker)
+    assert counts(scripts)["dead"] == len(DeadLetters(scripts, "default")) == 3
+
+
+def submitting(
+    routes: dict[str, Route], ends: Callable[[list[Any]], list[Outcome] | Retry]
+) -> None:
+    """Make the mapping ``add``, and a second one ``more`` of its action, submit jobs."""
+
+    def perform(payloads: Any, _account: Any) -> list[Outcome]:
+        return [Submitted("J1", number) for number in range(len(payloads))]
+
+    batch = Batch(100, 10**6, 10**5, perform, poll=lambda _job, keys, _account: ends(list(keys)))
+    action = dataclasses.replace(routes["add"].action, batch=batch)
+    routes["add"] = dataclasses.replace(routes["add"], action=action)
+    routes["more"] = dataclasses.replace(routes["add"], mapping=mapping("more", "add"))
+
+
+def poll_now(worker: Worker) -> None:
+    """Let every job of the lane be due, and work on it."""
+    jobs: Any = worker.redis.zrange(f"{PREFIX}default:jobs:lists", 0, -1)
+    for job in jobs:
+        worker.redis.zadd(f"{PREFIX}default:jobs:lists", {job: 0})
+    worker.send("default", "lists")
+
+
+def test_a_job_of_two_mappings_ends_when_one_of_them_is_gone(
+    redis_url: str, worker: Worker, scripts: Scripts
+) -> None:
+    """Its lane must not stand still for it."""
+    routes = worker.working["default"].mappings.routes()
+    submitting(routes, lambda keys: [Delivered()] * len(keys))
+    accept(redis_url, ("r1", "ann", "add", "lists"), ("r2", "bob", "more", "lists"))
+    run(worker, "lists")
+    del routes["more"]
+    poll_now(worker)
+    assert counts(scripts, "add")["delivered"] == counts(scripts, "more")["delivered"] == 1
+
+
+def test_a_job_whose_mappings_are_all_gone_is_asked_about_again_later(
+    redis_url: str, worker: Worker, scripts: Scripts
+) -> None:
+    """Not at once, and not never."""
+    routes = worker.working["default"].mappings.routes()
+    submitting(routes, lambda keys: [Delivered()] * len(keys))
+    accept(redis_url, ("r1", "ann", "add", "lists"), ("r2", "bob", "add", "lists"))
+    run(worker, "lists")
+    del routes["add"], routes["more"]
+    poll_now(worker)
+    due: Any = worker.redis.zscore(f"{PREFIX}due", "default\tlists")
+    seconds, _micros = worker.redis.time()  # type: ignore[misc]  # sync client
+    assert due > (seconds + 5) * 1000
+
+
+def test_a_fault_in_a_poll_does_not_stop_the_lane(
+    redis_url: str, worker: Worker, klaviyo: Klaviyo
+) -> None:
+    """Other rows of the lane go on."""
+
+    def broken(_keys: list[Any]) -> list[Outcome]:
+        raise KeyError("unexpected answer")
+
+    submitting(worker.working["default"].mappings.routes(), broken)
+    accept(redis_url, ("r1", "ann", "add", "lists"), ("r2", "bob", "add", "lists"))
+    run(worker, "lists")
+    accept(redis_url, ("r3", "cid", "remove", "lists"))
+    poll_now(worker)
+    assert klaviyo.sent == ["r3"]
+
+
+def test_no_request_runs_on_behind_the_commit(
+    redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
+) -> None:
+    """A fault in one row leaves its neighbours their time and their outcome."""
+    routes = worker.working["default"].mappings.routes()
+    failed, finished = threading.Event(), threading.Event()
+
+    def perform(payload: dict[str, Any], _account: Any) -> Outcome:
+        if payload["id"] == "bad":
+            failed.set()
+            raise TypeError("a fault")
+        assert failed.wait(5)
+        finished.set()
+        return Delivered()
+
+    action = dataclasses.replace(routes["a"].action, perform=perform)
+    routes["a"] = dataclasses.replace(routes["a"], action=action)
+    accept(redis_url, ("bad", "ann", "a"), ("slow", "bob", "a"))
+    run(worker)
+    assert finished.is_set()
+    assert (counts(scripts)["delivered"], counts(scripts)["pending"]) == (1, 1)
+
+
+def test_events_for_a_halted_connection_do_not_wake_it(
+    redis_url: str, worker: Worker, klaviyo: Klaviyo
+) -> None:
+    """It is due when it may ask again, not with each event."""
+    klaviyo.answers["e1"] = [Halt("authentication_failed", "revoked")]
+    accept(redis_url, ("e1", "ann", "a"))
+    run(worker)
+    worker.send("default", "a")
+    accept(redis_url, ("e2", "ann", "a"))
+    due: Any = worker.redis.zscore(f"{PREFIX}due", "default\ta")
+    seconds, _micros = worker.redis.time()  # type: ignore[misc]  # sync client
+    assert due > (seconds + 5) * 1000
+
+
+def test_a_worker_that_lost_its_lease_asks_nothing_more(
+    redis_url: str, worker: Worker, settings: Settings
+) -> None:
+    """Frozen for longer than its lease in the first row; another has sent all by then."""
+    sent: list[str] = []
+    second = Worker(settings, redis_url)
+
+    def perform(payload: dict[str, Any], account: Account) -> Outcome:
+        account.send(Request("GET", "/api/accounts", "get_accounts"))
+        sent.append(payload["id"])
+        if len(sent) == 1:
+            worker.redis.delete(f"{PREFIX}default:lease:a")
+            second.send("default", "a")
+        return Delivered()
+
+    route = worker.working["default"].mappings.routes()["a"]
+    action = dataclasses.replace(route.action, perform=perform)
+    fixed = Fixed({"a": dataclasses.replace(route, action=action)})
+    for each in (worker, second):
+        each.working["default"].mappings = fixed  # type: ignore[assignment]  # a fake
+        each.working["default"].sender = lambda _request: Response(200, {}, b"")
+    accept(redis_url, *((f"e{number}", "ann", "a") for number in (1, 2, 3)))
+    worker.send("default", "a")
+    second.close()
+    assert sent == ["e1", "e1", "e2", "e3"]
+
+
+def test_a_row_that_workers_die_with_is_alone_in_the_end_and_buried(
+    redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
+) -> None:
+    """Its neighbours are delivered."""
+    accept(redis_url, ("poison", "ann", "a"), ("good", "bob", "a"))
+    worker.redis.hset(f"{PREFIX}default:begun", "a", 25)
+    run(worker)
+    (letter,) = DeadLetters(scripts, "default")
+    assert (letter.code, letter.row.id) == ("worker_died", "poison")
+    assert klaviyo.sent == ["good"]
+
+
+def test_a_row_that_cannot_be_read_is_buried(
+    redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
+) -> None:
+    """Whatever wrote it; the lane goes on."""
+    accept(redis_url, ("e1", "ann", "a"), ("e2", "ann", "a"))
+    worker.redis.lset(f"{PREFIX}default:lane:a", 0, "a\n{no json")
+    run(worker)
+    (letter,) = DeadLetters(scripts, "default")
+    assert letter.code == "row_unreadable"
+    assert klaviyo.sent == ["e2"]
+    assert counts(scripts)["pending"] == 0
