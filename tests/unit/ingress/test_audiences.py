@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from captures import RECEIVED, load
 
 from destination.errors import Rejected
 from destination.ingress.audience import computation_key, membership
@@ -18,6 +17,7 @@ from destination.ingress.webhooks.segment_audiences import (
     read_create,
     read_get,
 )
+from tests.unit.ingress.captures import RECEIVED, load
 
 
 def engage(kind: str = "track", value: Any = True, **personas: Any) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 import pytest
-from captures import outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
 from destination.errors import Rejected
 from destination.event import decode, encode
 from destination.ingress.encoding import MAX_DEPTH, inflate, read_json
+from tests.unit.ingress.captures import outcome
 
 CAP = 1 << 20
 PLAIN = b'{"batch":[]}'

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from captures import RECEIVED, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from destination.event import decode, encode
 from destination.ingress.encoding import read_loose_json
 from destination.ingress.format import Inbound, Limits, Parsed
 from destination.ingress.rows import answer_rows, is_strict, parse_rows
+from tests.unit.ingress.captures import RECEIVED, outcome
 
 ROW = {"email": "a@b.c", "plan": "Pro"}
 

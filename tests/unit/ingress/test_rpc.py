@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from captures import RECEIVED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from destination.ingress.census import Setup, Speed
 from destination.ingress.format import Inbound, Limits
 from destination.ingress.jsonrpc import Reply
 from destination.ingress.normalise import Malformed
+from tests.unit.ingress.captures import RECEIVED
 
 SETUP = Setup(lists=lambda: {"XyZ123": "Newsletter", "AbC456": "customers"})
 Answer = Callable[[Inbound, Setup], Reply]

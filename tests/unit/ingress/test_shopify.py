@@ -9,12 +9,12 @@ import json
 from typing import Any
 
 import pytest
-from captures import RECEIVED
 
 from destination.errors import Rejected
 from destination.event import Event
 from destination.ingress.format import Inbound, Options, Parsed
 from destination.ingress.webhooks import FORMATS
+from tests.unit.ingress.captures import RECEIVED
 
 SHOPIFY = FORMATS["shopify"]
 ADDRESS = {

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from captures import load, lowered
 from hypothesis import given
 from hypothesis import strategies as st
 
 from destination.ingress.format import Inbound, Options, Scheme, Verdict
 from destination.ingress.signature import verify_secret, verify_signature
+from tests.unit.ingress.captures import load, lowered
 
 NOW = 1_800_000_000.0
 SECRET = "TESTSHAREDSECRET"

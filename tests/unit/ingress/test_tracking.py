@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from captures import KEY, RECEIVED, clients, inbound, outcome, posts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from destination.errors import Rejected
 from destination.event import Event, decode, encode
 from destination.ingress.format import SEGMENT, Inbound, Limits, Parsed
 from destination.ingress.tracking import CALLS, parse
+from tests.unit.ingress.captures import KEY, RECEIVED, clients, inbound, outcome, posts
 
 TRACK = {"type": "track", "event": "Bought", "userId": "u"}
 # What each client calls by its own language, or adds of its own accord.

@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 import pytest
-from captures import RECEIVED, load, lowered, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from destination.event import decode, encode
 from destination.ingress.format import Inbound, Limits, Options, Parsed, Scheme, accepted
 from destination.ingress.webhooks import FORMATS
 from destination.ingress.webhooks.segment import statuses
+from tests.unit.ingress.captures import RECEIVED, load, lowered, outcome
 
 NOW = RECEIVED.timestamp()
 TRACK = {"type": "track", "event": "Bought", "userId": "u", "messageId": "m"}

@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from klaviyo_script import answer, refusal
-
 from destination.errors import NoRoom, Unanswered
 from destination.sending import Request, Response
+from tests.unit.klaviyo.klaviyo_script import answer, refusal
 
 Fault = Literal["", "before", "after", "429", "500", "503 html", "403 html", "no room"]
 IDENTIFIERS = ("email", "phone_number", "external_id")

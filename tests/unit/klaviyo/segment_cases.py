@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from klaviyo_script import NOW, remembering
-
 from destination.action import Action
 from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Retry, Submitted
 from destination.errors import Ended, MappingError, Unanswered
@@ -20,6 +18,7 @@ from destination.fields import PayloadError, compile_fields
 from destination.klaviyo import KLAVIYO
 from destination.mapping import MISSING, compile_mapping
 from destination.sending import Account, Request, Response
+from tests.unit.klaviyo.klaviyo_script import NOW, remembering
 
 Json = dict[str, Any]
 

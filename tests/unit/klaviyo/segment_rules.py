@@ -11,8 +11,12 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 
-from klaviyo_script import NOW
-from segment_forms import (
+from destination.delivery import Outcome
+from destination.klaviyo.email import is_email
+from destination.klaviyo.model import EVENT_PROFILE, short_id
+from destination.klaviyo.times import to_iso
+from tests.unit.klaviyo.klaviyo_script import NOW
+from tests.unit.klaviyo.segment_forms import (
     Json,
     event_key,
     event_profiles,
@@ -22,11 +26,6 @@ from segment_forms import (
     rows_of,
     text,
 )
-
-from destination.delivery import Outcome
-from destination.klaviyo.email import is_email
-from destination.klaviyo.model import EVENT_PROFILE, short_id
-from destination.klaviyo.times import to_iso
 
 Pair = tuple[list[Json], list[Json]]
 Rule = Callable[[Json, list[Json], list[Json]], Pair]

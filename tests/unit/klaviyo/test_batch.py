@@ -8,13 +8,13 @@ from math import ceil, log2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from klaviyo_script import Script, account, answer, refusal
 
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry
 from destination.errors import NoRoom, Unanswered
 from destination.klaviyo.batch import BAD_ROWS_PER_CALL, send_rows
 from destination.klaviyo.limits import Bulk
 from destination.sending import Request, Response
+from tests.unit.klaviyo.klaviyo_script import Script, account, answer, refusal
 
 WIDE = Bulk(1000, 1_000_000, 1_000_000)
 

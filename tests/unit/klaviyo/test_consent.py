@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from full_payloads import PAYLOADS, Recorder
 from hypothesis import given
 from hypothesis import strategies as st
-from klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
 from destination.delivery import Delivered, Discard, Dropped, Outcome, Retry
 from destination.errors import Ended
 from destination.klaviyo import KLAVIYO
 from destination.sending import Request, Response
+from tests.unit.klaviyo.full_payloads import PAYLOADS, Recorder
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
 SUBSCRIBE = KLAVIYO.actions["subscribeProfile"]
 UNSUBSCRIBE = KLAVIYO.actions["unsubscribeProfile"]

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from full_payloads import EVENT, PAYLOADS, Recorder
-from klaviyo_script import NOW, Script, account, answer
-from segment_cases import run
 
 from destination.action import Action
 from destination.errors import Ended
 from destination.klaviyo import KLAVIYO
 from destination.sending import Request
 from tests.contract.openapi import DESCRIPTION, Contract
+from tests.unit.klaviyo.full_payloads import EVENT, PAYLOADS, Recorder
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer
+from tests.unit.klaviyo.segment_cases import run
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from klaviyo_script import account, answer, refusal
 
 from destination.delivery import Delivered, Halt, Retry
 from destination.klaviyo import KLAVIYO
 from destination.klaviyo.limits import UNKNOWN, windows
 from destination.registry import DESTINATIONS
+from tests.unit.klaviyo.klaviyo_script import account, answer, refusal
 
 
 def test_the_registry_knows_klaviyo() -> None:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
 from destination.delivery import Delivered, Discard, Outcome, Retry
 from destination.errors import Ended, Unanswered
 from destination.klaviyo import KLAVIYO
 from destination.klaviyo.model import digest
 from destination.sending import Request
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
 TRACK = KLAVIYO.actions["trackEvent"]
 ORDER = KLAVIYO.actions["orderCompleted"]

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from klaviyo_script import NOW, Script, account, answer
-from segment_cases import run
 
 from destination.delivery import Delivered, Discard, Dropped, Halt, Retry, Submitted
 from destination.klaviyo import KLAVIYO
 from destination.klaviyo.verdict import LONGEST_WAIT
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer
+from tests.unit.klaviyo.segment_cases import run
 
 OUTCOMES = (Delivered, Dropped, Discard, Halt, Retry, Submitted)
 

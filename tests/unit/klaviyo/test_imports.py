@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry, Submitted
 from destination.klaviyo.imports import SAME_PERSON, STUCK, fits, import_profiles, poll
 from destination.sending import Request, Response
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
 JOB = answer(202, {"data": {"type": "profile-bulk-import-job", "id": "JOB"}})
 

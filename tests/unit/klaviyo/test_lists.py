@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from klaviyo_script import NOW, Script, account, answer, refusal
 
 from destination.delivery import Delivered, Discard, Dropped, Outcome, Retry
 from destination.errors import Ended
@@ -18,6 +17,7 @@ from destination.klaviyo.lists import all_lists, find_or_create_list, get_list, 
 from destination.klaviyo.people import find
 from destination.klaviyo.requests import any_of, next_cursor
 from destination.sending import Request, Response
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal
 
 REMOVE = KLAVIYO.actions["removeProfileFromList"]
 

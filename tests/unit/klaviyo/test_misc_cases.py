@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from klaviyo_script import NOW, remembering
-from segment_cases import Recorded
-from segment_forms import recorded, seen
 
 from destination.delivery import Delivered, Discard, Outcome
 from destination.errors import Ended, Unanswered
 from destination.klaviyo import KLAVIYO
 from destination.klaviyo.lists import all_lists, find_or_create_list, get_list
 from destination.sending import Account, Request, Response
+from tests.unit.klaviyo.klaviyo_script import NOW, remembering
+from tests.unit.klaviyo.segment_cases import Recorded
+from tests.unit.klaviyo.segment_forms import recorded, seen
 
 # What Segment's framework answers by itself, which has no place here.
 OTHER_LAYER = {"schema", "no_such_hook", "no_such_dynamic_field", "missing_api_key"}

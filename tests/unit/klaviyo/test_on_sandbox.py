@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from klaviyo_script import remembering
 
 from destination.delivery import Delivered, Discard, Dropped, Outcome, Retry, Submitted
 from destination.errors import Ended
 from destination.event import encode
 from destination.klaviyo import KLAVIYO
 from destination.sending import Account, Request, Response
+from tests.unit.klaviyo.klaviyo_script import remembering
 from tests.unit.sandbox.api import Api
 
 MAIL = "ana@acme.io"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from klaviyo_script import NOW, Script, account, answer, refusal
 
 from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome
 from destination.errors import Ended
 from destination.klaviyo import KLAVIYO
 from destination.sending import Response
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal
 
 DELETE = KLAVIYO.actions["deleteProfile"]
 MERGE = KLAVIYO.actions["mergeProfiles"]

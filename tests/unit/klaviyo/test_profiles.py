@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from klaviyo_script import NOW, Script, account, answer, refusal
 
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry
 from destination.errors import Ended, Unanswered
 from destination.klaviyo import KLAVIYO
 from destination.sending import Response
+from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal
 
 UPSERT = KLAVIYO.actions["upsertProfile"]
 ADD = KLAVIYO.actions["addProfileToList"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from klaviyo_script import Script, account, answer
 
 from destination.klaviyo import KLAVIYO, requests
 from destination.klaviyo.revision import SHAPES, shape
+from tests.unit.klaviyo.klaviyo_script import Script, account, answer
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from segment_cases import comparable, ours_in_short, run, theirs_in_short
-from segment_forms import recorded, same, seen
-from segment_rules import deviate, ends_otherwise
+
+from tests.unit.klaviyo.segment_cases import comparable, ours_in_short, run, theirs_in_short
+from tests.unit.klaviyo.segment_forms import recorded, same, seen
+from tests.unit.klaviyo.segment_rules import deviate, ends_otherwise
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

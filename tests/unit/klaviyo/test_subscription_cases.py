@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from segment_cases import run
-from segment_forms import recorded, same, seen
-from segment_rules import deviate
 
 from destination.action import Action
 from destination.errors import TriggerError
 from destination.klaviyo import KLAVIYO
 from destination.mapping.trigger import compile_trigger
+from tests.unit.klaviyo.segment_cases import run
+from tests.unit.klaviyo.segment_forms import recorded, same, seen
+from tests.unit.klaviyo.segment_rules import deviate
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

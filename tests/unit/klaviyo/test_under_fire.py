@@ -6,16 +6,16 @@ from collections import Counter
 from copy import deepcopy
 from typing import Any
 
-from fake_klaviyo import BAD, FakeKlaviyo, Fault
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from klaviyo_script import NOW, account
 
 from destination.action import Action
 from destination.delivery import Delivered, Discard, Dropped, Outcome, Retry, Submitted
 from destination.errors import Ended, NoRoom, Unanswered
 from destination.klaviyo import KLAVIYO
 from destination.sending import Account
+from tests.unit.klaviyo.fake_klaviyo import BAD, FakeKlaviyo, Fault
+from tests.unit.klaviyo.klaviyo_script import NOW, account
 
 FAULTS: list[Fault] = ["", "", "before", "after", "429", "500", "503 html", "403 html", "no room"]
 ROUNDS = 80
