@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import redis
 
 from destination.delivery import Discard, Halt, Outcome, Retry
-from destination.errors import Ended, NoRoom, Rejected, Unanswered
+from destination.errors import Ended, NoRoom, Rejected, SettingsError, Unanswered
 from destination.klaviyo.lists import all_lists, get_list, list_id
 from destination.pipeline import outcome_of
 from destination.runtime.connections import Working
@@ -28,10 +28,36 @@ LONGEST_WAIT = 60
 Found = TypeVar("Found")
 
 
-class Accounts:
-    """The Klaviyo accounts of the connections. Every question may raise ``Rejected``: 404 for what
-    Klaviyo has not, 502 for what it refuses, 503 when it cannot answer now.
+class Questions(Protocol):
+    """What the server asks of a connection's Klaviyo account.
+
+    Every question waits for its answer and may raise ``Rejected``: 404 for what Klaviyo has not,
+    502 for what it refuses, 503 when it cannot answer now.
     """
+
+    def list_named(self, connection: str, name: str) -> str:
+        """The id of the list of this name, made if there is none."""
+        ...
+
+    def list_with(self, connection: str, id_: str) -> str:
+        """The id of the list with this id, as Klaviyo writes it."""
+        ...
+
+    def lists(self, connection: str) -> Mapping[str, str]:
+        """The names of the account's lists by id."""
+        ...
+
+    def problem(self, connection: str) -> str:
+        """What keeps the account from being used, in words; empty when all is well."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is asked."""
+        ...
+
+
+class Accounts:
+    """The real Klaviyo accounts: the answers to ``Questions``."""
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self._settings = settings
@@ -46,24 +72,26 @@ class Accounts:
         self._redis.close()
 
     def list_named(self, connection: str, name: str) -> str:
-        """The id of the list of this name, made if there is none."""
+        """See ``Questions``."""
         return self._ask(connection, lambda account: list_id({"list_name": name}, account))
 
     def list_with(self, connection: str, id_: str) -> str:
-        """The id of the list with this id, as Klaviyo writes it."""
+        """See ``Questions``."""
         return self._ask(connection, lambda account: get_list(id_, account)[0])
 
     def lists(self, connection: str) -> Mapping[str, str]:
-        """The names of the account's lists by id."""
+        """See ``Questions``."""
         return self._ask(connection, lambda account: dict(all_lists(account)))
 
     def problem(self, connection: str) -> str:
-        """What keeps the account from being used, in words; empty when all is well."""
+        """See ``Questions``."""
         try:
             working = self._of(connection)
             outcome = working.destination.probe(working.account())
         except (Ended, Unanswered, NoRoom) as error:
             outcome = outcome_of(error)
+        except SettingsError as error:
+            return str(error)
         except redis.RedisError as error:
             return f"Redis does not answer: {type(error).__name__}"
         if isinstance(outcome, Halt | Discard | Retry):
@@ -84,6 +112,8 @@ class Accounts:
             return question(self._of(connection).account())
         except (Ended, Unanswered, NoRoom) as error:
             raise _rejected(outcome_of(error)) from error
+        except SettingsError as error:
+            raise Rejected(502, "no_account", str(error)) from error
         except redis.RedisError as error:
             what = f"Redis does not answer: {type(error).__name__}"
             raise Rejected(503, "queue_unavailable", what, retry_after=5) from error

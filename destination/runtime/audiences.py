@@ -7,7 +7,6 @@ the signing secret stands in the address, in a header or among the extras.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
@@ -21,6 +20,7 @@ from destination.ingress.webhooks.segment_audiences import (
     read_create,
     read_get,
 )
+from destination.runtime.accounts import Questions
 from destination.runtime.answers import Answer, ok
 from destination.runtime.endpoint import Endpoint
 from destination.runtime.gate import Gate
@@ -36,21 +36,14 @@ READ: dict[str, Callable[[Inbound, Options], CreateAudience | GetAudience]] = {
 }
 
 
-class Lists(Protocol):
-    """What is asked of Klaviyo; see ``Accounts``."""
-
-    def list_named(self, connection: str, name: str) -> str: ...
-    def list_with(self, connection: str, id_: str) -> str: ...
-
-
 class Audience(Endpoint):
     """``create`` or ``get``: makes or finds the list of an audience, and answers with its id."""
 
-    def __init__(self, what: str, gate: Gate, watch: Watch, lists: Lists) -> None:
+    def __init__(self, what: str, gate: Gate, watch: Watch, accounts: Questions) -> None:
         self._read = READ[what]
         self._gate = gate
         self._watch = watch
-        self._lists = lists
+        self._accounts = accounts
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:
         """Answer with the list's id: of the source's ``audience_list``, else of the audience's own,
@@ -66,14 +59,14 @@ class Audience(Endpoint):
 
     def _find(self, asked: CreateAudience | GetAudience, source: Source) -> str:
         if isinstance(asked, CreateAudience):
-            return source.audience_list or self._lists.list_named(source.connection, asked.name)
-        return self._lists.list_with(source.connection, asked.external_id)
+            return source.audience_list or self._accounts.list_named(source.connection, asked.name)
+        return self._accounts.list_with(source.connection, asked.external_id)
 
 
-def routes(gate: Gate, watch: Watch, lists: Lists) -> list[Route]:
+def routes(gate: Gate, watch: Watch, accounts: Questions) -> list[Route]:
     """The two requests, with and without a source."""
     return [
-        Route(f"{path}/{what}", Audience(what, gate, watch, lists))
+        Route(f"{path}/{what}", Audience(what, gate, watch, accounts))
         for path in PATHS
         for what in READ
     ]

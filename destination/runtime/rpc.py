@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
@@ -13,6 +12,7 @@ from destination.ingress import census, hightouch
 from destination.ingress.census import Setup
 from destination.ingress.format import Inbound
 from destination.ingress.jsonrpc import Reply
+from destination.runtime.accounts import Questions
 from destination.runtime.answers import Answer, ok
 from destination.runtime.endpoint import Endpoint
 from destination.runtime.gate import Gate
@@ -28,22 +28,15 @@ PROTOCOLS: Mapping[str, Callable[[Inbound, Setup], Reply]] = {
 }
 
 
-class Klaviyo(Protocol):
-    """What is asked of Klaviyo; see ``Accounts``."""
-
-    def lists(self, connection: str) -> Mapping[str, str]: ...
-    def problem(self, connection: str) -> str: ...
-
-
 class Rpc(Endpoint):
     """One tool's protocol. All but a missing credential and a full queue is answered with 200."""
 
-    def __init__(self, protocol: str, gate: Gate, watch: Watch, klaviyo: Klaviyo) -> None:
+    def __init__(self, protocol: str, gate: Gate, watch: Watch, accounts: Questions) -> None:
         self._answer_call = PROTOCOLS[protocol]
         self._protocol = protocol
         self._gate = gate
         self._watch = watch
-        self._klaviyo = klaviyo
+        self._accounts = accounts
 
     async def take(self, scope: Scope, receive: Receive) -> Answer:
         """Answer one call, once its rows are stored."""
@@ -60,17 +53,17 @@ class Rpc(Endpoint):
     def _setup(self, source: Source, now: float) -> Setup:
         connection = source.connection
         return Setup(
-            lists=lambda: self._klaviyo.lists(connection),
-            problem=lambda: self._klaviyo.problem(connection),
+            lists=lambda: self._accounts.lists(connection),
+            problem=lambda: self._accounts.problem(connection),
             limits=self._gate.limits,
             check=trial(self._gate.usable(source), now),
         )
 
 
-def routes(gate: Gate, watch: Watch, klaviyo: Klaviyo) -> list[Route]:
+def routes(gate: Gate, watch: Watch, accounts: Questions) -> list[Route]:
     """One route for each protocol, with and without a final slash."""
     return [
-        Route(f"/rpc/{name}{slash}", Rpc(name, gate, watch, klaviyo))
+        Route(f"/rpc/{name}{slash}", Rpc(name, gate, watch, accounts))
         for name in PROTOCOLS
         for slash in ("", "/")
     ]

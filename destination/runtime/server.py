@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from destination.runtime import audiences, browser, posting, reference, rows, rpc, webhooks
-from destination.runtime.accounts import Accounts
+from destination.runtime.accounts import Accounts, Questions
 from destination.runtime.admin import Admin
 from destination.runtime.endings import Endings
 from destination.runtime.gate import Gate
@@ -29,15 +29,18 @@ CONCURRENCY = 1000
 """Connections at once; more are told 503 by the server before they cost anything."""
 
 
-def create_app(settings: Settings, redis_url: str) -> Starlette:
-    """The ASGI application. Raises ``SettingsError`` when mappings or keys cannot be used."""
+def create_app(settings: Settings, redis_url: str, accounts: Questions | None = None) -> Starlette:
+    """The ASGI application; ``accounts`` answer for Klaviyo, by default the real ones.
+
+    Raises ``SettingsError`` when mappings or keys cannot be used.
+    """
     check_write_keys(settings)
     client = accept_client(redis_url)
     intake = Intake(client, dedupe_hours=settings.dedupe_hours)
     gate = Gate(settings, intake)
     watch = Watch(client, settings)
     admin = Admin(settings, redis_url, watch)
-    accounts = Accounts(settings, redis_url)
+    asked = accounts or Accounts(settings, redis_url)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -51,16 +54,16 @@ def create_app(settings: Settings, redis_url: str) -> Starlette:
         await intake.stop()
         await client.aclose()
         admin.close()
-        accounts.close()
+        asked.close()
 
     app = Starlette(
         routes=[
             *posting.routes(gate, watch),
             *browser.routes(gate),
-            *audiences.routes(gate, watch, accounts),
+            *audiences.routes(gate, watch, asked),
             *webhooks.routes(gate, watch),
             *rows.routes(gate, watch, Endings(client)),
-            *rpc.routes(gate, watch, accounts),
+            *rpc.routes(gate, watch, asked),
             *admin.routes(),
             *reference.routes(),
         ],

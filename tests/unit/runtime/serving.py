@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 from starlette.applications import Starlette
 
+from destination.errors import Rejected
+from destination.runtime.accounts import Questions
 from destination.runtime.server import create_app
 from destination.settings import load_settings
 
@@ -32,6 +34,7 @@ EVENT = {
     "fields": {
         "metric_name": {"@path": "$.event"},
         "profile": {"external_id": {"@path": "$.userId"}},
+        "properties": {"@path": "$.properties"},
     },
 }
 SUBSCRIBE = {
@@ -46,6 +49,44 @@ ROWS = {
     "trigger": 'type = "track" and event = "new"',
     "fields": {"email": {"@path": "$.properties.email"}},
 }
+
+
+class FakeKlaviyo:
+    """An account with one list; makes others when it is asked to."""
+
+    def __init__(self) -> None:
+        self.held = {"XyZ123": "Newsletter"}
+        self.trouble = ""
+        self.closed = False
+
+    def list_named(self, connection: str, name: str) -> str:
+        self._refuse()
+        for id_, held in self.held.items():
+            if held == name:
+                return id_
+        id_ = f"New{len(self.held):03}"
+        self.held[id_] = name
+        return id_
+
+    def list_with(self, connection: str, id_: str) -> str:
+        self._refuse()
+        if id_ not in self.held:
+            raise Rejected(404, "list_not_found", f"there is no list {id_}")
+        return id_
+
+    def lists(self, connection: str) -> Mapping[str, str]:
+        self._refuse()
+        return self.held
+
+    def problem(self, connection: str) -> str:
+        return self.trouble
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _refuse(self) -> None:
+        if self.trouble:
+            raise Rejected(503, "no_room", self.trouble, retry_after=7)
 
 
 class Server:
@@ -76,7 +117,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, redis_url: str, toml: str = "", **environ: str) -> Iterator[Server]:
+def serving(
+    folder: Path,
+    redis_url: str,
+    toml: str = "",
+    accounts: Questions | None = None,
+    **environ: str,
+) -> Iterator[Server]:
     """The server with these settings; its mappings are the four above."""
     (folder / "mappings").mkdir(exist_ok=True)
     document = {"name": "test", "mappings": [PROFILE, EVENT, SUBSCRIBE, ROWS]}
@@ -84,7 +131,7 @@ def serving(folder: Path, redis_url: str, toml: str = "", **environ: str) -> Ite
     (folder / "destination.toml").write_text(textwrap.dedent(toml))
     named = {"DESTINATION_ADMIN_TOKEN": TOKEN, "DESTINATION_MAPPINGS": str(folder / "mappings")}
     settings = load_settings(folder=folder, environ=named | environ)
-    app = create_app(settings, redis_url)
+    app = create_app(settings, redis_url, accounts)
     with asyncio.Runner() as runner:
         lifespan = app.router.lifespan_context(app)
         runner.run(lifespan.__aenter__())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,10 @@ import redis
 
 from destination.errors import SettingsError
 from destination.runtime.posting import tracking_paths
+from tests.unit.ingress.captures import KEY as CAPTURED
+from tests.unit.ingress.captures import clients, load, wire
 from tests.unit.runtime.serving import KEY, Server, serving
 
-CAPTURES = Path(__file__).parents[2] / "cases" / "captures"
-TRACKERS = sorted(
-    path.stem
-    for path in CAPTURES.glob("*.json")
-    if not path.stem.startswith(("_", "segment-destination"))
-)
-CAPTURED_KEY = "TESTWRITEKEY000"
 TRACK = {"type": "track", "event": "Bought", "userId": "u"}
 
 
@@ -31,7 +25,7 @@ def server(tmp_path: Path, redis_url: str, client: redis.Redis) -> Iterator[Serv
     """One source of kind server, and one of kind browser."""
     toml = f"""
     [sources.shop]
-    write_keys = ["{KEY}", "{CAPTURED_KEY}"]
+    write_keys = ["{KEY}", "{CAPTURED}"]
     [sources.web]
     write_keys = "key-of-the-page"
     kind = "browser"
@@ -164,7 +158,7 @@ def test_a_misspelt_action_of_a_source_is_refused(tmp_path: Path, redis_url: str
     """It would withhold in silence what was meant to be allowed."""
     toml = '[sources.web]\nwrite_keys = "k"\nactions = "upsertprofile"\n'
     with (
-        pytest.raises(SettingsError, match="'upsertprofile'.*upsertProfile"),
+        pytest.raises(SettingsError, match=r"'upsertprofile'.*upsertProfile"),
         serving(tmp_path, redis_url, toml),
     ):
         raise AssertionError("it must not start")
@@ -210,25 +204,6 @@ def test_an_unreadable_request_says_why(
     assert server.source("shop")["received"] == 0
 
 
-def captured(name: str) -> list[tuple[dict[str, Any], bytes]]:
-    """The requests of a capture with their bodies as they were on the wire."""
-    document = json.loads((CAPTURES / f"{name}.json").read_text())
-    return [(request, wire(request)) for request in document["requests"]]
-
-
-def wire(request: dict[str, Any]) -> bytes:
-    """The bytes as they were sent, proven by their length, and compressed where they were."""
-    if not request["decoded_bytes"]:
-        return b""
-    spellings = (
-        json.dumps(request["body"]),
-        json.dumps(request["body"], separators=(",", ":"), ensure_ascii=False),
-    )
-    [body] = {text.encode() for text in spellings if len(text.encode()) == request["decoded_bytes"]}
-    encoding = {k.lower(): v for k, v in request["headers"].items()}.get("content-encoding")
-    return gzip.compress(body) if encoding == "gzip" else body
-
-
 def held(request: dict[str, Any]) -> int:
     """How many events a captured request holds."""
     body = request["body"]
@@ -240,7 +215,8 @@ def held(request: dict[str, Any]) -> int:
 def replay(server: Server, name: str) -> int:
     """Send a capture again; each request must be answered 200 with an object. Counts its events."""
     total = 0
-    for request, body in captured(name):
+    for request in load(name)["requests"]:
+        body = wire(request) if request["decoded_bytes"] else b""
         headers = {k: v for k, v in request["headers"].items() if k.lower() != "content-length"}
         answer = server.ask(request["method"], request["path"], content=body, headers=headers)
         assert answer.status_code == 200, answer.text
@@ -252,7 +228,7 @@ def replay(server: Server, name: str) -> int:
     return total
 
 
-@pytest.mark.parametrize("name", TRACKERS)
+@pytest.mark.parametrize("name", clients())
 def test_what_real_clients_sent_is_taken(server: Server, name: str) -> None:
     """Every request of every recorded client, byte for byte; every event is counted once."""
     total = replay(server, name)
