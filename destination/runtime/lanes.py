@@ -42,6 +42,10 @@ class Record:
         operation = ["park", row.person, _ms(wait), int(first), encode_row(row)]
         self.operations += operation
 
+    def park_at(self, place: str, row: Row, wait: float) -> None:
+        """At the end of those that wait in ``place``, which holds up nobody else."""
+        self.operations += ["park", place, _ms(wait), 0, encode_row(row)]
+
     def free(self, person: str) -> None:
         """Nothing of this person is under way any more."""
         self.operations += ["free", person]

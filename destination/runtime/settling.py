@@ -13,7 +13,7 @@ from destination.pipeline import Route, backoff, exhausted
 from destination.runtime.connections import Exchange
 from destination.runtime.lanes import RECENT, Record
 from destination.runtime.logs import log
-from destination.runtime.store import DeadLetter, Row
+from destination.runtime.store import DeadLetter, Row, person_key
 from destination.settings import Settings
 
 FIRST_POLL = 0.5
@@ -25,7 +25,10 @@ PROBE = 60.0
 
 @dataclass(slots=True)
 class Settling:
-    """Turns outcomes into operations. ``chance`` gives a number in [0, 1) for jitter."""
+    """Turns outcomes into operations. ``chance`` gives a number in [0, 1) for jitter.
+
+    ``alarms`` are things that rows wait for and that a person should look at: (code, thing).
+    """
 
     connection: str
     lane: str
@@ -34,6 +37,7 @@ class Settling:
     now: float
     chance: Callable[[], float]
     record: Record = field(default_factory=Record)
+    alarms: set[tuple[str, str]] = field(default_factory=set)
     _ends: dict[tuple[str, str], int] = field(default_factory=dict)
     _reasons: dict[tuple[str, str], int] = field(default_factory=dict)
     _waiting: set[str] = field(default_factory=set)
@@ -168,7 +172,11 @@ class Settling:
         wait = outcome.after
         if wait is None:
             wait = backoff(tried.attempts, self.chance())
-        if (outcome.whole and not alone) or row.person in self._kept:
+        if outcome.aside:
+            # Only what waits for the same thing stays behind it, so its name is not the person's.
+            self.alarms.add((outcome.code, outcome.aside))
+            self.record.park_at(person_key(f"{row.person}\t{outcome.aside}"), tried, wait)
+        elif (outcome.whole and not alone) or row.person in self._kept:
             self._front(tried)
             self._wait(wait, outcome.code)
         else:

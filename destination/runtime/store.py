@@ -22,6 +22,7 @@ key                                     type    meaning
 ``destination:C:dead:order``            zset    id -> ms at which it died
 ``destination:C:recent``                list    the last deliveries, newest first, no personal data
 ``destination:C:begun``                 hash    lane -> workers that took it since one lived on
+``destination:C:alarm:X``               string  thing X that rows wait for was reported, for a day
 ``destination:C:halt``                  hash    the connection is paused: reason, since, probe_at
 ``destination:A:calls:O``               zset    rate limit of operation O of account A (a key's hash)
 ``destination:A:pause:O``               string  operation O waits (Retry-After), with a TTL

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import msgspec
@@ -143,13 +143,22 @@ class Worker:
         else:
             tried = Pass(free, routes, working, self._spread, lane.held)
             outcomes, exchanges = tried.outcomes(), tried.exchanges
-        record = self._settling(lane, routes).settle(free, outcomes, exchanges)
+        settling = self._settling(lane, routes)
+        record = settling.settle(free, outcomes, exchanges)
         record.taken = len(rows)
         for row in rows:
             if row.person in blocked:
                 record.park(row, 0)
         lane.commit(record)
+        self._alarm(lane, settling.alarms)
         return not any(isinstance(o, Halt) or (isinstance(o, Retry) and o.whole) for o in outcomes)
+
+    def _alarm(self, lane: Lane, alarms: Iterable[tuple[str, str]]) -> None:
+        """One loud line a day for each thing that rows wait for."""
+        for code, thing in alarms:
+            key = f"{PREFIX}{lane.connection}:alarm:{thing}"
+            if self.redis.set(key, code, nx=True, ex=86_400):
+                log.error("waiting_for", connection=lane.connection, code=code, what=thing)
 
     def _settling(self, lane: Lane, routes: Mapping[str, Route]) -> Settling:
         return Settling(

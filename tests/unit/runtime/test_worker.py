@@ -476,3 +476,19 @@ def test_a_row_that_cannot_be_read_is_buried(
     assert letter.code == "row_unreadable"
     assert klaviyo.sent == ["e2"]
     assert counts(scripts)["pending"] == 0
+
+
+def test_a_row_set_aside_holds_up_nothing_else_of_its_person(
+    redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
+) -> None:
+    """A missing list delays what is for that list, in order, and nothing else."""
+    missing = Retry("list_not_found", after=1800, aside="list:gone")
+    klaviyo.answers |= {"r1": [missing], "r3": [missing]}
+    accept(redis_url, *((f"r{number}", "ann", "a") for number in (1, 2, 3, 4)))
+    for _ in range(3):
+        worker.send("default", "a")
+    assert klaviyo.sent == ["r1", "r2", "r3", "r4"]
+    assert (counts(scripts)["delivered"], counts(scripts)["pending"]) == (2, 2)
+    run(worker)
+    assert klaviyo.sent[4:] == ["r1", "r3"]
+    assert counts(scripts)["delivered"] == 4
