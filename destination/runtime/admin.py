@@ -162,7 +162,7 @@ class Admin:
         return await self._move(request, "discard")
 
     async def _move(self, request: Request, how: str) -> Response:
-        wanted = await _wanted(request)
+        wanted = await read_selection(request)
 
         def move() -> int:
             letters = DeadLetters(self._store(), self._connection(request))
@@ -185,7 +185,7 @@ class Admin:
         return name
 
 
-async def _wanted(request: Request) -> dict[str, Any]:
+async def read_selection(request: Request) -> dict[str, Any]:
     """``{"ids": [...]}``, or ``{"code": ..., "mapping": ...}`` to filter, or ``{"all": true}``."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         # A form on a stranger's page can post anything but this content type.
