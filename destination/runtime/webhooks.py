@@ -98,6 +98,6 @@ def routes(gate: Gate, watch: Watch) -> list[Route]:
     unknown = UnknownFormat()
     return [
         *found,
-        Route("/webhooks/{format}", unknown),
-        Route("/webhooks/{format}/{source:path}", unknown),
+        Route("/webhooks/{format}", unknown, include_in_schema=False),
+        Route("/webhooks/{format}/{source:path}", unknown, include_in_schema=False),
     ]

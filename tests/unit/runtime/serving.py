@@ -30,7 +30,7 @@ PROFILE = {
 EVENT = {
     "name": "events",
     "action": "trackEvent",
-    "trigger": 'type = "track" and event != "Signed Up" and event != "new"',
+    "trigger": 'type = "track" and event != "Signed Up" and event != "new" and event != "deleted"',
     "fields": {
         "metric_name": {"@path": "$.event"},
         "profile": {"external_id": {"@path": "$.userId"}},
