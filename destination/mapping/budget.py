@@ -20,6 +20,10 @@ DEPTH = 256
 """How deep a value may be nested where a directive must walk all of it."""
 
 
+class TooExpensive(MappingError):
+    """One event would take more work than an event may."""
+
+
 class Budget:
     """The work left for one event."""
 
@@ -29,10 +33,10 @@ class Budget:
         self.left = units
 
     def spend(self, units: int, at: str) -> None:
-        """Take ``units``; raises ``MappingError`` for the place ``at`` when there are not enough."""
+        """Take ``units``; raises ``TooExpensive`` for the place ``at`` when there are not enough."""
         self.left -= units
         if self.left < 0:
-            raise MappingError(
+            raise TooExpensive(
                 at,
                 f"too expensive: this event needs more than {LIMIT:,} units of work here; make the "
                 "template, list or object that is used smaller",

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from mapping_cases import same
 
 from destination.errors import MappingError
 from destination.mapping import MISSING, certain_failures, check_mapping, compile_mapping
 from destination.mapping.directive import Example
 from destination.mapping.directives import DIRECTIVES
 from destination.mapping.reference import directive_reference
+from tests.unit.mapping.mapping_cases import same
 
 EXAMPLES = [
     pytest.param(example, id=f"{directive.name} {number}")

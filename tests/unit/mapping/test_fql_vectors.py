@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mapping_cases import parametrize
 
 from destination.errors import TriggerError
 from destination.mapping.trigger import compile_trigger, segment_meaning
+from tests.unit.mapping.mapping_cases import parametrize
 
 Case = dict[str, Any]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mapping_cases import same
 
 from destination.errors import MappingError
 from destination.event import encode
@@ -17,6 +16,7 @@ from destination.mapping.directives import DIRECTIVES
 from destination.mapping.javascript import number_text, text_number
 from destination.mapping.path import split_name
 from destination.mapping.template import parts_of
+from tests.unit.mapping.mapping_cases import same
 
 KEYS = ["a", "b", "0", "1", "length", ""]
 PATHS = ["$.a", "a.b", "$.a[0]", "b.1", "a.b.0", "", ".", "$", "a.length", "x", "a['b']"]

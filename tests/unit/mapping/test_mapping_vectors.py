@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mapping_cases import DEVIATIONS, answer, expected, parametrize, same
+
+from tests.unit.mapping.mapping_cases import DEVIATIONS, answer, expected, parametrize, same
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mapping_cases import parametrize
 
 from destination.mapping import check_mapping
+from tests.unit.mapping.mapping_cases import parametrize
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
