@@ -1,0 +1,127 @@
+"""Klaviyo is asked no more often than it allows: I9, I10, I12."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from functools import cache
+from importlib import resources
+from math import ceil, log2
+
+import msgspec
+
+from tests.chaos.evidence import Attempt, Evidence
+from tests.chaos.invariants.finding import Finding
+
+IN_FLIGHT = 0.4
+"""Seconds after a 429 in which requests may still arrive that were on their way when it came."""
+
+WINDOWS = {"burst": 1, "steady": 60}
+
+
+@cache
+def limits() -> dict[str, dict[str, int]]:
+    """``burst`` and ``steady`` of each operation, as the sandbox has them from Klaviyo."""
+    text = (resources.files("destination.sandbox") / "description.json").read_bytes()
+    return {each["id"]: each for each in msgspec.json.decode(text)["operations"]}
+
+
+def polite(evidence: Evidence) -> Finding:
+    """I9: no fixed window holds more requests than allowed, and none comes within Retry-After."""
+    finding = Finding("I9", "no more requests than allowed, none before Retry-After is over")
+    by_operation: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
+    for attempt in evidence.attempts:
+        by_operation[attempt.key, attempt.operation].append(attempt)
+    for (_key, operation), attempts in by_operation.items():
+        if operation in limits():
+            _windows(operation, attempts, finding)
+            _pauses(evidence, operation, attempts, finding)
+    return finding
+
+
+def _windows(operation: str, attempts: list[Attempt], finding: Finding) -> None:
+    for name, seconds in WINDOWS.items():
+        most = limits()[operation][name]
+        for start, count in Counter(int(each.t // seconds) for each in attempts).items():
+            finding.checked += 1
+            if count > most:
+                finding.wrong(f"{count} {operation} in the {seconds} s from {start * seconds}")
+
+
+def _pauses(evidence: Evidence, operation: str, attempts: list[Attempt], finding: Finding) -> None:
+    until, since, late = 0.0, 0.0, 0
+    for attempt in attempts:
+        finding.checked += 1
+        if since + IN_FLIGHT < attempt.t < until - 0.01:
+            finding.wrong(
+                f"{operation} (request {attempt.seq}) came {attempt.t - since:.2f} s after a 429"
+                f" that asked for {until - since:.2f} s"
+            )
+        elif since < attempt.t < until - 0.01:
+            late += 1
+        if attempt.status == 429:
+            asked = _asked(evidence, attempt)
+            if asked is None:
+                if not attempt.fault:
+                    finding.wrong(f"{operation} (request {attempt.seq}) was over the limit")
+                continue
+            if attempt.t + asked > until:
+                since, until = attempt.t, attempt.t + asked
+
+
+def _asked(evidence: Evidence, attempt: Attempt) -> float | None:
+    """The seconds of Retry-After in a 429 given on purpose; None when unknown or unreadable."""
+    text = ""
+    if attempt.rule:
+        text = str(evidence.rules.get(attempt.rule, {}).get("retry_after") or "")
+    elif attempt.fault.startswith("429"):
+        text = attempt.fault.partition(":")[2] or "1"
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if 0 <= found < 1e6 else None
+
+
+def budgeted(evidence: Evidence) -> Finding:
+    """I10: nothing is sent again after its end was recorded, and no budget was spent."""
+    finding = Finding("I10", "no attempt after the end, no budget spent early")
+    for letter in evidence.dead:
+        finding.checked += 1
+        if letter["code"] == "exhausted":
+            finding.wrong(f"{letter['id']} was given up: {letter['message'][:120]}")
+    if any("work" in what or "redis" in what for _, what in evidence.disturbances):
+        return finding  # what was logged may not have been recorded any more
+    taken: dict[tuple[str, str, object], int] = {}
+    for row in evidence.rows():
+        finding.checked += 1
+        key = (row.mid, row.metric, row.line)
+        if key in taken:
+            text = f"{key} was sent again after request {taken[key]} had been answered"
+            finding.wrong(text, row.mid)
+        elif row.attempt.taken and row.line is None and row.metric != "Order Completed":
+            taken[key] = row.attempt.seq
+    return finding
+
+
+def poison(evidence: Evidence) -> Finding:
+    """I12: a bad row costs at most ``ceil(log2 n) + 2`` further requests."""
+    finding = Finding("I12", "a bad row costs few requests and no neighbour")
+    refused = [
+        each
+        for each in evidence.attempts
+        if each.operation == "bulk_create_events" and each.status == 400
+    ]
+    if not refused:
+        return finding
+    sizes = Counter[int]()
+    bad: set[str] = set()
+    for row in evidence.rows():
+        sizes[row.attempt.seq] += 1
+        if row.mid in evidence.doomed:
+            bad.add(row.mid)
+    most = max(sizes[each.seq] for each in refused)
+    bound = max(1, len(bad)) * (ceil(log2(max(2, most))) + 2)
+    finding.checked += len(refused)
+    if len(refused) > bound:
+        finding.wrong(f"{len(refused)} refused requests for {len(bad)} bad rows, at most {bound}")
+    return finding

@@ -1,0 +1,95 @@
+"""One run: traffic, faults, and the judgement in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tests.chaos.evidence import Evidence
+from tests.chaos.gathering import Observer, gather
+from tests.chaos.installation import Installation
+from tests.chaos.invariants.finding import Finding
+from tests.chaos.poster import Pace, Poster
+from tests.chaos.reconciler import reconcile, report
+from tests.chaos.traffic import Message, Traffic
+
+
+class Failed(AssertionError):
+    """An invariant does not hold; the text is the reconciler's report."""
+
+
+class Ordeal:
+    """Posts traffic to an installation while it is mistreated, then judges all that it has done.
+
+    May go through several rounds of posting; each judgement is about everything so far.
+    """
+
+    def __init__(self, installation: Installation, seed: int, *, people: int = 40) -> None:
+        self.installation = installation
+        self.seed = seed
+        self.traffic = Traffic(seed, people)
+        self.doomed: set[str] = set()
+        self.observer = Observer(installation)
+        self.findings: list[Finding] = []
+
+    def start(self) -> None:
+        """Start the installation, and to look at it."""
+        self.installation.up()
+        self.observer.start()
+
+    def close(self) -> None:
+        """Stop everything."""
+        if self.observer.is_alive():
+            self.observer.stop()
+        self.installation.down()
+
+    @contextlib.contextmanager
+    def posting(self, messages: int | Sequence[Message], **how: Any) -> Iterator[Poster]:
+        """Post in the background while the block runs; returns when all is answered 2xx."""
+        chosen = self.traffic.take(messages) if isinstance(messages, int) else messages
+        pace = how.get("pace")
+        poster = self.installation.poster(**how)
+        poster.post(chosen)
+        try:
+            yield poster
+        finally:
+            if isinstance(pace, Pace):
+                pace.end()
+        if not poster.join(90):
+            raise Failed(f"{poster.answered()} of {len(poster.posted)} messages were accepted")
+
+    def post(self, messages: int | Sequence[Message], **how: Any) -> None:
+        """Post and return when all is answered 2xx."""
+        with self.posting(messages, **how):
+            pass
+
+    def doom(self, messages: Iterable[Message]) -> None:
+        """These cannot be delivered: they must end as dead letters, and nothing else may."""
+        self.doomed |= {message.id for message in messages}
+
+    def settle(self, seconds: float = 60) -> Evidence:
+        """Lift what is left of the faults, wait until nothing is pending, and gather."""
+        self.installation.wait_ready()
+        self.installation.lift()
+        lifted = time.time()
+        drained = time.time() if self.installation.drained(seconds) else None
+        # What Klaviyo does after its answer ends within a second; so do requests of the stopped.
+        time.sleep(0.5)
+        return gather(
+            self.installation,
+            observer=self.observer,
+            doomed=self.doomed,
+            lifted=lifted,
+            drained=drained,
+        )
+
+    def judge(self, seconds: float = 60) -> str:
+        """Settle and check every invariant; gives the report. Raises ``Failed`` with it."""
+        evidence = self.settle(seconds)
+        self.findings = reconcile(evidence)
+        text = f"CHAOS_SEED={self.seed}\n{report(self.findings, evidence)}"
+        if not all(finding.holds for finding in self.findings):
+            raise Failed(f"{text}\n{self.installation.logs()}")
+        return text
