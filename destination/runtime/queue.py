@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from types import FrameType
@@ -124,9 +125,14 @@ def work(settings: Settings, redis_url: str) -> None:
                 _run_jobs(worker, redis_url)
                 return
             except redis.OutOfMemoryError:
+                _heed_signals(worker)
                 # RQ writes before it works, so it cannot work on a full Redis; our scripts can.
                 log.error("redis_full", remedy="the worker drains without RQ until there is room")
                 _drain(worker, int(visibility * 1000))
+            except redis.RedisError as error:
+                _heed_signals(worker)
+                log.warning("worker_waits_for_redis", error=type(error).__name__)
+                worker.stopping.wait(0.5)
     finally:
         scheduler.stop()
         scheduler.join(2)
@@ -146,6 +152,12 @@ def _run_jobs(worker: Worker, redis_url: str) -> None:
         )
         rq.worker = worker
         rq.work(logging_level="WARNING")
+
+
+def _heed_signals(worker: Worker) -> None:
+    """Stop when asked to, while RQ, which otherwise sees to that, does not run."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: worker.stopping.set())
 
 
 def _drain(worker: Worker, visibility: int) -> None:
