@@ -31,7 +31,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(check: Callable[[], Any], seconds: float, what: str) -> Any:
+def until(check: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
     """Wait for ``check`` to be true and give its value; fail with ``what`` when it is not."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -39,7 +39,7 @@ def until(check: Callable[[], Any], seconds: float, what: str) -> Any:
         if found:
             return found
         time.sleep(0.05)
-    pytest.fail(f"after {seconds:g} s: {what}")
+    pytest.fail(f"after {seconds:g} s: {what() if callable(what) else what}")
 
 
 class Stack:
@@ -111,8 +111,8 @@ class Stack:
 
     def wait_ready(self) -> None:
         """Wait until events are accepted and the sandbox answers."""
-        until(lambda: self._status(f"{self.sandbox}/sandbox/counts") == 200, 20, self.logs())
-        until(lambda: self._status(f"{self.server}/ready") == 200, 20, self.logs())
+        until(lambda: self._status(f"{self.sandbox}/sandbox/counts") == 200, 20, self.logs)
+        until(lambda: self._status(f"{self.server}/ready") == 200, 20, self.logs)
 
     def _status(self, url: str) -> int:
         try:
