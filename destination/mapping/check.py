@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from destination.mapping.directive import METADATA, Directives
+from destination.mapping.directive import METADATA, ROOT_DIRECTIVE, Directives
 from destination.mapping.javascript import kind, text_length
 from destination.mapping.problem import Place, Problem, excerpt, path_text
 
@@ -23,6 +23,19 @@ class Checker:
     """The check of parts of a mapping, for directives to call on their options."""
 
     directives: Directives
+
+    def whole(self, tree: Any, place: Place) -> list[Problem]:
+        """A whole mapping, whose top may be a directive for all of it."""
+        if not isinstance(tree, dict) or ROOT_DIRECTIVE not in tree:
+            return self.mapping(tree, place)
+        others = {key: member for key, member in tree.items() if key != ROOT_DIRECTIVE}
+        root = tree[ROOT_DIRECTIVE]
+        if others and isinstance(root, dict):  # the others become its ``mapping``
+            root = {
+                name: {**options, "mapping": {}} if isinstance(options, dict) else options
+                for name, options in root.items()
+            }
+        return self.mapping(root, (*place, ROOT_DIRECTIVE)) + self.mapping(others, place)
 
     def mapping(self, tree: Any, place: Place) -> list[Problem]:
         """Any part of a mapping; lists and scalars stand for themselves."""

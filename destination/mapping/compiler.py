@@ -7,15 +7,20 @@ from typing import Any, NoReturn
 
 from destination.errors import MappingError
 from destination.mapping.budget import Budget
-from destination.mapping.directive import Directives, Unusable, directive_key
+from destination.mapping.directive import ROOT_DIRECTIVE, Directives, Unusable, directive_key
 from destination.mapping.flat import as_function
 from destination.mapping.javascript import is_truthy, kind
 from destination.mapping.missing import MISSING
-from destination.mapping.plan import Computed, Constant, Lookup, Members, Plan, Resolver
+from destination.mapping.plan import (
+    Computed,
+    Constant,
+    Lookup,
+    Members,
+    Plan,
+    Resolver,
+    may_be_missing,
+)
 from destination.mapping.problem import Place, Problem, path_text
-
-ROOT_DIRECTIVE = "__segment_internal_directive"
-"""A top-level key whose directive takes all other top-level keys as its ``mapping``."""
 
 
 class Compiler:
@@ -79,10 +84,10 @@ class Compiler:
 
     def _list(self, tree: list[Any], site: Site) -> Plan:
         plans = [self.plan(item, site.at(str(index))) for index, item in enumerate(tree)]
-        if all(isinstance(plan, Constant) for plan in plans):
-            values = [plan.value for plan in plans if isinstance(plan, Constant)]
-            return Constant([None if value is MISSING else value for value in values])
-        self.gaps |= not all(isinstance(plan, (Constant, Members)) for plan in plans)
+        gaps = any(map(may_be_missing, plans))
+        if not gaps and all(isinstance(plan, Constant) for plan in plans):
+            return Constant([plan.value for plan in plans if isinstance(plan, Constant)])
+        self.gaps |= gaps
         resolvers = tuple(map(as_function, plans))
         return Computed(lambda payload, budget: [item(payload, budget) for item in resolvers])
 

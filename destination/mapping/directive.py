@@ -21,6 +21,9 @@ class Unusable(Exception):
     """
 
 
+ROOT_DIRECTIVE = "__segment_internal_directive"
+"""A top-level key whose directive takes all other top-level keys as its ``mapping``."""
+
 METADATA = "_metadata"
 """The one key that may stand beside a directive; editors keep notes in it, we ignore it."""
 

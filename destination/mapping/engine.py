@@ -8,7 +8,7 @@ from typing import Any
 from destination.errors import MappingError
 from destination.mapping.budget import NODE, UNMETERED, Budget
 from destination.mapping.check import Checker
-from destination.mapping.compiler import ROOT_DIRECTIVE, Compiler, Site
+from destination.mapping.compiler import Compiler, Site
 from destination.mapping.directives import DIRECTIVES
 from destination.mapping.flat import as_function
 from destination.mapping.javascript import kind
@@ -24,17 +24,7 @@ _CHECKER = Checker(DIRECTIVES)
 
 def check_mapping(tree: Any) -> list[Problem]:
     """What is wrong with the mapping ``tree``; empty exactly when ``compile_mapping`` takes it."""
-    problems = size_problems(tree)
-    if problems or not isinstance(tree, dict) or ROOT_DIRECTIVE not in tree:
-        return problems or _CHECKER.mapping(tree, ())
-    others = {key: member for key, member in tree.items() if key != ROOT_DIRECTIVE}
-    root = tree[ROOT_DIRECTIVE]
-    if others and isinstance(root, dict):  # the others become its ``mapping``
-        root = {
-            name: {**options, "mapping": {}} if isinstance(options, dict) else options
-            for name, options in root.items()
-        }
-    return _CHECKER.mapping(root, (ROOT_DIRECTIVE,)) + _CHECKER.mapping(others, ())
+    return size_problems(tree) or _CHECKER.whole(tree, ())
 
 
 def compile_mapping(tree: Any) -> Callable[[dict[str, Any]], Any]:

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from destination.fields import Field, PayloadError, compile_fields
-from destination.mapping.compiler import ROOT_DIRECTIVE
-from destination.mapping.directive import directive_key
+from destination.mapping.directive import ROOT_DIRECTIVE, directive_key
 from destination.mapping.problem import Place, Problem, path_text
 from destination.mapping.strict_json import unknown_keys
 

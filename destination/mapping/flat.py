@@ -16,7 +16,15 @@ from typing import Any
 
 from destination.mapping.missing import MISSING
 from destination.mapping.path import Segments, step
-from destination.mapping.plan import Computed, Constant, Lookup, Members, Plan, Resolver
+from destination.mapping.plan import (
+    Computed,
+    Constant,
+    Lookup,
+    Members,
+    Plan,
+    Resolver,
+    may_be_missing,
+)
 
 
 def as_function(plan: Plan) -> Resolver:
@@ -35,12 +43,6 @@ def as_function(plan: Plan) -> Resolver:
 def _compiled(source: str) -> CodeType:
     # Plans of one shape share their source, because their values are not part of it.
     return compile(source, "<mapping>", "exec")
-
-
-def _may_be_missing(plan: Plan) -> bool:
-    if isinstance(plan, Constant):
-        return plan.value is MISSING
-    return not isinstance(plan, Members)
 
 
 class _Writer:
@@ -68,7 +70,7 @@ class _Writer:
         for name, member in plan.members:
             value = self.write(member)
             condition = ""
-            if not plan.keep and _may_be_missing(member):
+            if not plan.keep and may_be_missing(member):
                 condition = f"if {value} is not MISSING: "
             self.lines.append(f"{condition}{result}[{self._bind('k', name)}] = {value}")
         return result

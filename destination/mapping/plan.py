@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from destination.mapping.budget import Budget
+from destination.mapping.missing import MISSING
 from destination.mapping.path import Segments
 
 Resolver = Callable[[Any, Budget], Any]
@@ -45,3 +46,10 @@ class Computed:
 
 
 Plan = Constant | Lookup | Members | Computed
+
+
+def may_be_missing(plan: Plan) -> bool:
+    """Whether ``plan`` can give ``MISSING``."""
+    if isinstance(plan, Constant):
+        return plan.value is MISSING
+    return not isinstance(plan, Members)

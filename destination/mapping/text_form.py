@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -82,7 +83,7 @@ def _encode(value: Any, write: Any, budget: Budget, at: str, depth: int) -> None
 def _encode_object(value: dict[str, Any], write: Any, budget: Budget, at: str, depth: int) -> None:
     comma = ""
     write("{")
-    for key in _ordered(value):
+    for key in ordered_keys(value):
         member = value[key]
         if member is not MISSING:
             budget.spend(NODE + len(key), at)
@@ -102,10 +103,10 @@ def _scalar_json(value: Any) -> str:
     return "null"
 
 
-def _ordered(value: dict[str, Any]) -> list[str]:
+def ordered_keys(value: dict[str, Any]) -> Iterable[str]:
     """The keys as JavaScript lists them: array indices in numeric order, then the others."""
+    if not any(key[:1].isdigit() for key in value):
+        return value
     indices = [key for key in value if INDEX.fullmatch(key) and int(key) < 2**32 - 1]
-    if not indices:
-        return list(value)
     first = set(indices)
     return sorted(indices, key=int) + [key for key in value if key not in first]

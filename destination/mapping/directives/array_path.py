@@ -12,7 +12,7 @@ from destination.mapping.flat import as_function
 from destination.mapping.javascript import kind
 from destination.mapping.missing import MISSING
 from destination.mapping.path import split_path
-from destination.mapping.plan import Computed, Constant, Members, Plan
+from destination.mapping.plan import Computed, Plan, may_be_missing
 from destination.mapping.problem import Place, Problem
 
 
@@ -33,7 +33,7 @@ def _compile(option: Any, site: Site) -> Plan:
         return root
     items_of = as_function(root)
     plan = site.plan(shape, "1")
-    site.compiler.gaps |= not isinstance(plan, (Constant, Members))
+    site.compiler.gaps |= may_be_missing(plan)
     item = as_function(plan)
     at = site.path
     cost = NODE * _size(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from destination.errors import MappingError
@@ -13,6 +14,7 @@ from destination.mapping.javascript import is_truthy, kind
 from destination.mapping.missing import MISSING
 from destination.mapping.plan import Computed, Plan
 from destination.mapping.problem import Place, Problem
+from destination.mapping.text_form import ordered_keys
 
 
 def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
@@ -52,10 +54,11 @@ class _Leaves:
 
     def add(self, name: str, value: Any, depth: int) -> None:
         self.budget.spend(NODE + len(name), self.at)
+        parts: Iterable[tuple[str, Any]]
         if isinstance(value, dict):
-            parts = value.items()
+            parts = ((key, value[key]) for key in ordered_keys(value))
         elif isinstance(value, list) and not self.whole_lists:
-            parts = {str(index): item for index, item in enumerate(value)}.items()
+            parts = ((str(index), item) for index, item in enumerate(value))
         else:
             self.found[name] = value
             return

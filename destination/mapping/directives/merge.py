@@ -9,10 +9,12 @@ from destination.mapping.budget import NODE, Budget
 from destination.mapping.check import Checker, a_list, one_of
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example, Unusable
-from destination.mapping.javascript import kind
+from destination.mapping.javascript import kind, text_length
 from destination.mapping.missing import MISSING
 from destination.mapping.plan import Computed, Plan
 from destination.mapping.problem import Place, Problem, excerpt
+
+_DIRECTIONS = ("left", "right")
 
 
 def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
@@ -35,6 +37,8 @@ def _compile(option: Any, site: Site) -> Plan:
     objects = options["objects"]
     if not isinstance(objects, list):
         raise Unusable(f"objects should be a list, not {kind(objects)}")
+    if isinstance(options["direction"], str) and options["direction"].lower() not in _DIRECTIONS:
+        raise Unusable(_wrong_direction(options["direction"]))
     direction = site.resolver(options["direction"], "direction")
     values = tuple(site.kept(item, "objects", str(index)) for index, item in enumerate(objects))
     keep = site.keep
@@ -56,18 +60,29 @@ def _compile(option: Any, site: Site) -> Plan:
 
 
 def _is_left(direction: Any, at: str) -> bool:
-    if not isinstance(direction, str) or direction.lower() not in {"left", "right"}:
-        raise MappingError(at, f'direction should be "left" or "right": {excerpt(direction)}')
+    if not isinstance(direction, str) or direction.lower() not in _DIRECTIONS:
+        raise MappingError(at, _wrong_direction(direction))
     return direction.lower() == "left"
 
 
+def _wrong_direction(direction: Any) -> str:
+    return f'direction should be "left" or "right": {excerpt(direction)}'
+
+
 def _members(value: Any) -> dict[str, Any]:
-    """What ``value`` adds to an object: its members, a list or text its items by index."""
+    """What ``value`` adds to an object: its members; a list its items and a text its characters,
+    by their positions (a character of two UTF-16 code units takes two).
+    """
     if isinstance(value, dict):
         return value
-    if isinstance(value, (list, str)):
+    if isinstance(value, list):
         return {str(index): item for index, item in enumerate(value)}
-    return {}
+    members: dict[str, Any] = {}
+    position = 0
+    for character in value if isinstance(value, str) else "":
+        members[str(position)] = character
+        position += text_length(character)
+    return members
 
 
 MERGE = Directive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,7 +28,10 @@ _NUMBERS: dict[str, tuple[Callable[[datetime], int], int, str]] = {
     "L": (lambda at: at.microsecond // 1000, 3, "0"),
     "m": (lambda at: at.month, 2, "0"),
     "M": (lambda at: at.minute, 2, "0"),
-    "s": (lambda at: int(at.timestamp()), 0, ""),
+    "C": (lambda at: at.year // 100, 2, "0"),
+    "N": (lambda at: at.microsecond * 1000, 9, "0"),
+    "s": (lambda at: math.floor(at.timestamp() + 0.5), 0, ""),
+    "U": (lambda at: (at.timetuple().tm_yday + 6 - at.isoweekday() % 7) // 7, 2, "0"),
     "S": (lambda at: at.second, 2, "0"),
     "u": (lambda at: at.isoweekday(), 0, ""),
     "w": (lambda at: at.isoweekday() % 7, 0, ""),
@@ -49,13 +53,13 @@ _TEXTS: dict[str, Callable[[datetime], str]] = {
     "%": lambda _at: "%",
 }
 _WHOLE = {
-    "c": "%a %b %e %H:%M:%S %Y",
+    "c": "%-m/%-d/%Y, %-I:%M:%S %p",
     "D": "%m/%d/%y",
     "F": "%Y-%m-%d",
     "R": "%H:%M",
     "T": "%H:%M:%S",
-    "x": "%m/%d/%y",
-    "X": "%H:%M:%S",
+    "x": "%-m/%-d/%Y",
+    "X": "%-I:%M:%S %p",
 }
 
 

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any, TextIO
 
 import liquid
+from liquid.builtin.expressions.primitive import Blank, Empty
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.exceptions import LiquidError, LiquidSyntaxError
@@ -73,9 +74,13 @@ class _Echo(EchoTag):
     node_class = _ShownEchoNode
 
 
+class _Environment(liquid.Environment):
+    string_sequences = True  # a text has characters: name[0]
+
+
 @cache
 def _environment() -> liquid.Environment:
-    environment = liquid.Environment(strict_filters=False)
+    environment = _Environment(strict_filters=False)
     for name in _DISABLED_TAGS:
         environment.tags.pop(name, None)
     environment.add_tag(_Output)
@@ -87,6 +92,8 @@ def _environment() -> liquid.Environment:
 
 
 def _filter(name: str, value: Any, *args: Any, context: _Scope, **named: Any) -> Any:
+    if name == "json" and (isinstance(value, Undefined) or value is MISSING):
+        return ""
     plain = tuple(map(_plain, args))
     try:
         return context.filters.call(
@@ -99,7 +106,7 @@ def _filter(name: str, value: Any, *args: Any, context: _Scope, **named: Any) ->
 def _plain(value: Any) -> Any:
     if isinstance(value, Undefined) or value is MISSING:
         return None
-    return value
+    return "" if isinstance(value, (Empty, Blank)) else value
 
 
 def compile_text(text: str, at: str) -> Callable[[Any, Budget], str]:

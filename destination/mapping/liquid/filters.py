@@ -14,8 +14,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from destination.mapping.budget import NODE, Budget, deeper
-from destination.mapping.javascript import is_number, number_text, text_number
+from destination.mapping.javascript import is_number, number_text, text_length, text_number
 from destination.mapping.liquid.dates import formatted
+from destination.mapping.liquid.html import without_tags
+from destination.mapping.missing import MISSING
 from destination.mapping.text_form import json_of
 
 _EXACT = 2**53
@@ -35,8 +37,6 @@ def shown(value: Any) -> str:
         return number_text(value)
     if isinstance(value, list):
         return "".join(map(shown, value))
-    if isinstance(value, range):
-        return f"{value.start}..{value.stop - 1}"
     return value if isinstance(value, str) else "[object Object]"
 
 
@@ -58,12 +58,12 @@ def _divided(value: Any, by: Any) -> float:
 def _modulo(value: Any, by: Any) -> float:
     if not number(by):
         raise ValueError("cannot divide by 0")
-    return math.fmod(number(value), number(by))
+    return number(value) % number(by)
 
 
 def _round(value: Any, digits: Any = 0) -> float:
     factor = 10.0 ** max(min(int(number(digits)), 20), -20)
-    return math.floor(number(value) * factor + 0.5) / factor
+    return math.copysign(math.floor(abs(number(value)) * factor + 0.5) / factor, number(value))
 
 
 def _default(value: Any, instead: Any = "", *, allow_false: bool = False) -> Any:
@@ -90,7 +90,7 @@ def _slice(value: Any, start: Any, length: Any = 1) -> Any:
     whole = value if isinstance(value, list) else shown(value)
     first = int(number(start))
     first = first + len(whole) if first < 0 else first
-    return whole[max(first, 0) : max(first + int(number(length)), 0)]
+    return whole[first : first + int(number(length))]
 
 
 def _replace_last(value: Any, old: Any, new: Any) -> str:
@@ -100,6 +100,10 @@ def _replace_last(value: Any, old: Any, new: Any) -> str:
 
 def _unescape(text: str) -> str:
     return _UNESCAPE.sub(lambda match: _UNESCAPED[match[0]], text)
+
+
+def _text_size(value: Any) -> int:
+    return text_length(value) if isinstance(value, str) else 0
 
 
 def _edge(value: Any, index: int) -> Any:
@@ -127,38 +131,6 @@ def _items(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-def without_tags(text: str) -> str:
-    """``text`` without HTML tags, comments, scripts and styles, in one pass."""
-    parts: list[str] = []
-    done = 0
-    nearest: dict[str, int] = {}  # where each closing was found last, so that none is sought twice
-
-    def closing(mark: str, start: int) -> int:
-        if nearest.get(mark, -1) < start:
-            found = text.find(mark, start)
-            nearest[mark] = found if found >= 0 else len(text)
-        return nearest[mark]
-
-    while (start := text.find("<", done)) >= 0:
-        end = _end_of_tag(text, start, closing)
-        parts.append(text[done : start if end else start + 1])
-        done = end or start + 1
-    return "".join((*parts, text[done:]))
-
-
-def _end_of_tag(text: str, start: int, closing: Callable[[str, int], int]) -> int:
-    """Where the tag at ``start`` ends, 0 if there is none."""
-    for opening, mark in (("<script", "</script>"), ("<style", "</style>")):
-        if text.startswith(opening, start) and closing(mark, start) < len(text):
-            return closing(mark, start) + len(mark)
-    end = closing(">", start)
-    if end < min(len(text), closing("\n", start)):
-        return end + 1
-    if text.startswith("<!--", start) and closing("-->", start + 4) < len(text):
-        return closing("-->", start + 4) + 3
-    return 0
 
 
 PLAIN: dict[str, Callable[..., Any]] = {
@@ -201,7 +173,7 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "base64_decode": lambda value: base64.b64decode(shown(value)).decode(errors="replace"),
     "date": formatted,
     "default": _default,
-    "size": lambda value: len(value) if isinstance(value, (list, str)) else 0,
+    "size": lambda value: len(value) if isinstance(value, list) else _text_size(value),
     "first": lambda value: _edge(value, 0),
     "last": lambda value: _edge(value, -1),
     "compact": lambda value: [item for item in _items(value) if item is not None],
@@ -274,10 +246,18 @@ class Filters:
         function = PLAIN.get(name) or getattr(self, f"_{name}", None)
         if function is None:
             return value
+        value = self._listed(value)
         self._charge(value)
-        result = function(value, *args, **named)
+        result = function(value, *map(self._listed, args), **named)
         self._charge(result)
         return result
+
+    def _listed(self, value: Any) -> Any:
+        """A range such as ``(1..3)`` as the list of its numbers."""
+        if not isinstance(value, range):
+            return value
+        self._budget.spend(NODE * (max(value.stop - value.start, 0)), self._at)
+        return list(value)
 
     def _charge(self, value: Any) -> None:
         waiting = [(value, 0)]
@@ -299,7 +279,9 @@ class Filters:
         self._budget.spend(len(texts) * len(shown(separator)), self._at)
         return shown(separator).join(texts)
 
-    def _split(self, value: Any, separator: Any) -> list[str]:
+    def _split(self, value: Any, separator: Any = MISSING) -> list[str]:
+        if separator is MISSING:
+            return [shown(value)]
         text, mark = shown(value), shown(separator)
         self._budget.spend(NODE * (text.count(mark) if mark else len(text)), self._at)
         pieces = text.split(mark) if mark else list(text)

@@ -48,10 +48,13 @@ def parse_trigger(source: str) -> Trigger:
 class _Group:
     """What stood in parentheses, until it is known whether they were needed."""
 
-    def __init__(self, trigger: Trigger, column: int, nested: bool) -> None:
+    def __init__(
+        self, trigger: Trigger, column: int, *, nested: bool, negated: bool = False
+    ) -> None:
         self.trigger = trigger
         self.column = column
         self.nested = nested
+        self.negated = negated
 
 
 class _Parser:
@@ -113,8 +116,8 @@ class _Parser:
         Segment cannot nest parentheses at all. We can, but refuse with it what means nothing.
         """
         other = And if kind is Or else Or
-        needed = kind is not None and isinstance(group.trigger, other)
-        if not needed and not isinstance(group.trigger, Not) and (depth or group.nested):
+        needed = group.negated or (kind is not None and isinstance(group.trigger, other))
+        if not needed and (depth or group.nested):
             raise TriggerError(group.column, "these parentheses change nothing: drop them")
 
     def refuse_mixture(
@@ -156,7 +159,8 @@ class _Parser:
         self.take()
         if self.token.kind == "(":
             group = self.group(depth)
-            return _Group(Not(group.trigger), group.column, group.nested)
+            negated = Not(group.trigger)
+            return _Group(negated, group.column, nested=group.nested, negated=True)
         if self.token.kind == "word" and self.is_call():
             return self.call(negated=True)
         return self.refuse('after ! a group or a function is expected: !(type = "track")')
@@ -171,12 +175,12 @@ class _Parser:
         if self.token.kind not in {")", "end"}:
             self.refuse_continuation()
         self.expect(")", "a closing parenthesis")
-        return _Group(trigger, column, nested)
+        return _Group(trigger, column, nested=nested)
 
     def field(self) -> Field:
         token = self.expect("word", "a field")
         path = token.path
-        root = path[0] if path else ""
+        root = token.text.partition(".")[0]
         if root in OBJECTS and len(path) == 1:
             raise TriggerError(token.column, f"{root} needs a member: {root}.name")
         if root not in OBJECTS and (root not in ROOTS or len(path) > 1):
@@ -189,6 +193,7 @@ class _Parser:
         value = self.take() if self.token.kind in {"word", "number", "text", "null"} else None
         if value is None:
             self.refuse(f"expected a value after {operator}, found {self.token}")
+        self.refuse_bare(value)
         return _compared(field, cast("Comparison", operator), value)
 
     def call(self, *, negated: bool) -> Condition:
@@ -205,11 +210,17 @@ class _Parser:
         value = self.token
         if value.kind != "text" and not (value.kind == "word" and name.text == "contains"):
             self.refuse(f"expected a text in double quotes, found {value}")
-        self.take()
+        self.refuse_bare(self.take())
         self.expect(")", "a closing parenthesis")
         if name.text == "match":
             return _matched(field, value, negated)
         return Find(field, cast("Search", name.text), value.text, negated)
+
+    @staticmethod
+    def refuse_bare(value: Token) -> None:
+        """Refuse a text without quotes where Segment does."""
+        if value.kind == "word" and not value.text.isascii():
+            raise TriggerError(value.column, f"texts need double quotes: {excerpt(value.text)}")
 
     def refuse_continuation(self) -> NoReturn:
         token = self.token

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
+from itertools import takewhile
 from typing import cast
 
 from destination.errors import TriggerError
@@ -83,6 +84,7 @@ def _group(tokens: deque[Token]) -> tuple[list[Trigger | None], str]:
             while tokens[0][0] != ")":
                 inner.append(tokens.popleft())
             tokens.popleft()
+            inner.append(("end", "eos"))
             inner_parts, inner_connector = _group(inner)
             parts.append(_combined(inner_parts, inner_connector) if inner_parts else None)
         elif kind == "connector":
@@ -91,10 +93,11 @@ def _group(tokens: deque[Token]) -> tuple[list[Trigger | None], str]:
 
 
 def _combined(parts: list[Trigger | None], connector: str) -> Trigger:
-    """``parts`` as one trigger. An empty group makes Segment fail where it is reached, so that the
-    event is not delivered: it counts as never true.
+    """``parts`` as one trigger. An empty group, None, makes Segment fail where it is reached, so
+    that the event is not delivered whatever follows.
     """
-    possible = [part for part in parts if part is not None and part is not NEVER]
+    reached = list(takewhile(lambda part: part is not None, parts))
+    possible = [part for part in reached if part is not None and part is not NEVER]
     if not possible or (connector == "and" and len(possible) < len(parts)):
         return NEVER
     return joined(Or if connector == "or" else And, possible)
@@ -107,7 +110,7 @@ def _comparison(name: str, operator: str, value: Token) -> Trigger:
     if operator not in {"=", "!=", "<", "<=", ">", ">="}:
         return NEVER
     if operator not in {"=", "!="}:
-        return _with_number(field, operator, _as_number(kind, text))
+        return _with_number(field, operator, _as_number(kind, text, root))
     typed = root in OBJECTS
     if text == "null" and root not in {"type", "event"}:
         return Compare(field, cast("Comparison", operator), None)
@@ -163,8 +166,8 @@ def _value_text(kind: str, text: str) -> str:
     return number_text(text_number(text)) if kind == "number" else text
 
 
-def _as_number(kind: str, text: str) -> float:
-    if kind == "word" and text in {"true", "false"}:
+def _as_number(kind: str, text: str, root: str) -> float:
+    if kind == "word" and text in {"true", "false"} and root in OBJECTS:
         return float(text == "true")
     return text_number(_value_text(kind, text))
 

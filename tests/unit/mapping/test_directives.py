@@ -73,6 +73,34 @@ def test_documentation_is_in_step_with_the_records() -> None:
             {"p": [{"s": 1}, {}, {"s": 3}]},
             {"0": 1, "2": 3},
         ),
+        ({"a": [{"@case": {"operator": "lower"}}, 1]}, {}, {"a": [None, 1]}),
+        (
+            {
+                "@transform": {
+                    "apply": {"@path": "none"},
+                    "mapping": {
+                        "@transform": {"apply": {"a": 1}, "mapping": {"b": {"@path": "a"}}}
+                    },
+                }
+            },
+            {},
+            {"b": 1},
+        ),
+        (
+            {"@merge": {"direction": "right", "objects": [{"@path": "s"}]}},
+            {"s": "😀x"},
+            {"0": "😀", "2": "x"},
+        ),
+        (
+            {
+                "@json": {
+                    "mode": "encode",
+                    "value": {"@flatten": {"value": {"@path": ""}, "separator": "_"}},
+                }
+            },
+            {"b": 1, "0": [True]},
+            '{"0_0":true,"b":1}',
+        ),
         ({"@case": {"operator": "upper", "value": {"@path": "$.a"}}}, {"a": "ß"}, "SS"),
         ({"@path": "$.a[0]"}, {"a": "😀"}, MISSING),
         ({"@path": "$.a.length"}, {"a": "😀b"}, 3),
@@ -99,6 +127,11 @@ def test_mapping_gives(mapping: Any, event: dict[str, Any], result: Any) -> None
         ({"a": {"@liquid": "{% for x in y %}{% endfor %}"}}, "/a/@liquid"),
         ({"a": {"@liquid": "{{ list | sort }}"}}, "/a/@liquid"),
         ({"a": {"@liquid": "x" * 1001}}, "/a/@liquid"),
+        (
+            {"a": [{"@transform": {"apply": {"b": {"@path": 5}}, "mapping": {"c": 1}}}]},
+            "/a/0/@transform",
+        ),
+        ({"a": [{"@merge": {"direction": "up", "objects": []}}]}, "/a/0/@merge"),
         ({"__segment_internal_directive": "x"}, "/__segment_internal_directive"),
         ([1], "/"),
     ],

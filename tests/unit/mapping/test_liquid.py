@@ -8,7 +8,8 @@ import pytest
 
 from destination.errors import MappingError
 from destination.mapping import compile_mapping
-from destination.mapping.liquid.filters import UNSUPPORTED, without_tags
+from destination.mapping.liquid.filters import UNSUPPORTED
+from destination.mapping.liquid.html import without_tags
 
 EVENT = {
     "name": "SpongeBob",
@@ -52,6 +53,9 @@ def render(text: str) -> Any:
         ("{{ missing | default: 'd' }} {{ false | default: 'd', allow_false: true }}", "d false"),
         ("{{ name | no_such_filter }}", "SpongeBob"),
         ("{{ now }}|{{ today }}", "|"),
+        ("{{ (1..3) | join }} {{ (1..3) }} {{ name[0] }} {{ '😀' | size }}", "1 2 3 123 S 2"),
+        ("{{ empty_literal | json }}|{{ empty | size }} {{ blank | default: 'd' }}", "|0 d"),
+        ("{{ -2.5 | round }} {{ -2.5 | modulo: 3 }} {{ 'a' | split | join: '-' }}", "-3 0.5 a"),
         ("{% echo whole %}{% assign x = 1.0 %}{{ x }}{% capture y %}{{ n }}{% endcapture %}{{ y }}", "217"),
     ],
 )  # fmt: skip
