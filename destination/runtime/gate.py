@@ -21,6 +21,7 @@ from destination.registry import DESTINATIONS
 from destination.runtime.intake import Counting, Entry, Intake, Target
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
+from destination.runtime.recent_events import Recorder
 from destination.runtime.store import Row, encode_item, person_key
 from destination.settings import Settings, Source
 
@@ -45,9 +46,10 @@ class Gate:
     Raises ``SettingsError`` for mappings that cannot be used or actions that there are not.
     """
 
-    def __init__(self, settings: Settings, intake: Intake) -> None:
+    def __init__(self, settings: Settings, intake: Intake, recorder: Recorder) -> None:
         self.settings = settings
         self._intake = intake
+        self._recorder = recorder
         self.limits = (
             SEGMENT if settings.limits == "segment" else Limits(body_bytes=settings.body_limit)
         )
@@ -154,6 +156,7 @@ class Gate:
         if not entries and not counting.received:
             return ""
         stored = iter(await self._intake.store(entries, counting))
+        self._recorder.note(source, events, from_client=from_client)
         return "".join(letter if letter == "U" else next(stored) for letter in letters)
 
     @staticmethod

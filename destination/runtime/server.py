@@ -19,6 +19,7 @@ from destination.runtime.admin import Admin
 from destination.runtime.endings import Endings
 from destination.runtime.gate import Gate
 from destination.runtime.intake import Intake, accept_client
+from destination.runtime.recent_events import Recorder
 from destination.runtime.watch import Watch
 from destination.settings import Settings, check_write_keys
 
@@ -37,7 +38,8 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
     check_write_keys(settings)
     client = accept_client(redis_url)
     intake = Intake(client, dedupe_hours=settings.dedupe_hours)
-    gate = Gate(settings, intake)
+    recorder = Recorder(client, settings.record_events)
+    gate = Gate(settings, intake, recorder)
     watch = Watch(client, settings)
     admin = Admin(settings, redis_url, watch)
     asked = accounts or Accounts(settings, redis_url)
@@ -52,6 +54,7 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
         looking.cancel()
         watch.stop()
         await intake.stop()
+        await recorder.settled()
         await client.aclose()
         admin.close()
         asked.close()

@@ -21,6 +21,7 @@ key                                     type    meaning
 ``destination:C:dead``                  hash    id -> dead letter
 ``destination:C:dead:order``            zset    id -> ms at which it died
 ``destination:C:recent``                list    the last deliveries, newest first, no personal data
+``destination:C:recorded``              list    the last events, newest first, where they are recorded
 ``destination:C:begun``                 hash    lane -> workers that took it since one lived on
 ``destination:C:alarm:X``               string  thing X that rows wait for was reported, for a day
 ``destination:C:halt``                  hash    the connection is paused: reason, since, probe_at

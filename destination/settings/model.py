@@ -158,6 +158,11 @@ class Settings(BaseModel):
     dedupe_hours: Hours = Field(
         default=24, description="Hours for which a messageId seen again is a duplicate."
     )
+    record_events: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0,
+        description="Events that are kept for a week for `destination check --against recent`, per"
+        " connection; 0 keeps none. They hold personal data.",
+    )
     request_timeout: Annotated[Seconds, Field(le=600)] = Field(
         default=30, description="Seconds for one request to Klaviyo, from first byte to last."
     )
