@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+# How fast the machine is proves nothing, so no example has a deadline and drawing them may be slow.
+# Explaining a failure traces every line that an example runs; where that is a long loop, the trace
+# takes gigabytes.
+settings.register_profile(
+    "local",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[phase for phase in Phase if phase is not Phase.explain],
+)
+# CI draws the same examples every time, so that no merge hangs on luck; other runs draw new ones.
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 VECTORS = Path(__file__).parent / "cases" / "vectors"
 

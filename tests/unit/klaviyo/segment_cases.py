@@ -22,6 +22,9 @@ from tests.unit.klaviyo.klaviyo_script import NOW, remembering
 
 Json = dict[str, Any]
 
+MOST_ROUNDS = 100
+"""More requests than any group of a case may need, one after the other."""
+
 
 def comparable(case: Json) -> bool:
     """Whether we mean to do what the case records."""
@@ -128,7 +131,10 @@ def in_batches(action: Action, payloads: dict[int, Json], account: Account) -> d
     outcomes: dict[int, Outcome] = {}
     for members_of_group in groups.values():
         waiting = members_of_group
+        rounds = 0
         while waiting:
+            rounds += 1
+            assert rounds <= MOST_ROUNDS, f"rows {waiting} ask for the next request without end"
             rows = [payloads[place] for place in waiting]
             try:
                 ends = action.batch.perform(rows, account)
