@@ -43,7 +43,9 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def below(folder: Path) -> list[str]:
     """Processes that work in this folder."""
-    found = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["ps", "-wweo", "pid=,args="], capture_output=True, text=True, check=True
+    )
     return [line for line in found.stdout.splitlines() if str(folder) in line]
 
 
