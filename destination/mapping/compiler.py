@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from destination.errors import MappingError
 from destination.mapping.budget import Budget
+from destination.mapping.check import Checker
 from destination.mapping.directive import ROOT_DIRECTIVE, Directives, Unusable, directive_key
 from destination.mapping.flat import as_function
 from destination.mapping.javascript import is_truthy, kind
@@ -50,10 +51,15 @@ class Compiler:
         if not isinstance(directive, dict) or len(directive) != 1:
             return site.fail("must be an object with exactly one directive")
         ((name, options),) = directive.items()
-        if not isinstance(options, dict):
+        if not isinstance(options, (dict, list)):
             return site.fail(f"{name} must have an object of options, not {kind(options)}")
-        others = {key: member for key, member in tree.items() if key != ROOT_DIRECTIVE}
-        return self.plan({name: {**options, "mapping": others}}, site)
+        if isinstance(options, dict):
+            others = {key: member for key, member in tree.items() if key != ROOT_DIRECTIVE}
+            directive = {name: {**options, "mapping": others}}
+        problems = Checker(self.directives).mapping(directive, site.place)
+        if problems:
+            return site.fail(f"{problems[0].path}: {problems[0].message}")
+        return self.plan(directive, site)
 
     def plan(self, tree: Any, site: Site) -> Plan:
         """Any part of a mapping."""

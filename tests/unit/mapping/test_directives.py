@@ -133,6 +133,10 @@ def test_mapping_gives(mapping: Any, event: dict[str, Any], result: Any) -> None
         ),
         ({"a": [{"@merge": {"direction": "up", "objects": []}}]}, "/a/0/@merge"),
         ({"__segment_internal_directive": "x"}, "/__segment_internal_directive"),
+        (
+            {"__segment_internal_directive": {"@literal": {"@path": "a"}}},
+            "/__segment_internal_directive",
+        ),
         ([1], "/"),
     ],
 )

@@ -91,6 +91,14 @@ def test_presets_have_no_errors(preset: Path) -> None:
     assert [said(problem) for problem in problems if problem.severity == "error"] == []
 
 
+def test_documented_file_can_be_used() -> None:
+    """The example in the documentation has no problem."""
+    document = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text()
+    example = document.partition("## Mapping files")[2].partition("```json")[2].partition("```")[0]
+    mappings, problems = read_mapping_file(example, "docs", ACTIONS)
+    assert (len(mappings), problems) == (1, [])
+
+
 @pytest.mark.parametrize(
     ("change", "path", "message"),
     [
