@@ -46,6 +46,9 @@ class Action:
     actions of the same non-empty name undo each other (add to a list, remove from it), so what
     they do to one person happens in the order in which the events were accepted. Other
     deliveries keep their order within their mapping.
+    ``stamp`` names the field that gets the event's own ``timestamp`` where the mapping gives none.
+    ``digest(payload)`` is the same for payloads of which a second in a row changes nothing; empty
+    for one that must always be sent. None where sending twice is never the same as sending once.
     ``perform`` sends one payload through the single-record endpoint. Both forms are safe to run
     again from the start: every id derives from the payload.
     """
@@ -59,6 +62,8 @@ class Action:
     perform: Callable[[Payload, Account], Outcome]
     batch: Batch | None = None
     order: Callable[[Mapping[str, Any]], str] = lambda _fields: ""
+    stamp: str = ""
+    digest: Callable[[Payload], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,20 @@ CATALOGUE: dict[str, Reason] = {
         remedy="",
     ),
     "phone_number_ignored": Reason(
-        cause="Klaviyo took the request but left out the phone number, which is not a real one.",
+        cause="The rest was done without the phone number: it cannot be read, or Klaviyo found "
+        "that it is not a real one.",
         remedy="Correct the phone number at the source, or map country_code so that national "
         "numbers are read right.",
+    ),
+    "email_older_than_unsubscribe": Reason(
+        cause="The person was subscribed by phone only: after this event was made they had "
+        "unsubscribed the e-mail address, or it was suppressed.",
+        remedy="",
+    ),
+    "phone_number_older_than_unsubscribe": Reason(
+        cause="The person was subscribed by e-mail only: after this event was made they had "
+        "unsubscribed the phone number.",
+        remedy="",
     ),
     "email_not_on_list": Reason(
         cause="The person was unsubscribed from the list by phone only: nobody with this e-mail "
@@ -46,6 +57,12 @@ CATALOGUE: dict[str, Reason] = {
         cause="The person is not on the list that they were to be unsubscribed from. Klaviyo "
         "would have unsubscribed them from everything instead.",
         remedy="Set unsubscribe_globally in the mapping if that is meant, or map no list.",
+    ),
+    "older_than_unsubscribe": Reason(
+        cause="After this event was made the person unsubscribed, was suppressed or asked to be "
+        "deleted. The event came later all the same; it must not undo that.",
+        remedy="Nothing. If the person has consented anew, send that as an event with its own time, "
+        "or map decided_at.",
     ),
     "profile_not_found": Reason(
         cause="Klaviyo knows nobody by the identifiers, so there is nobody to take off the list, "
@@ -149,8 +166,10 @@ CATALOGUE: dict[str, Reason] = {
         remedy="Set up SMS for the number's country at Klaviyo or correct the number, then replay.",
     ),
     "list_not_found": Reason(
-        cause="The list does not exist in this account.",
-        remedy="Correct list_id (it is case-sensitive) or make the list, then replay.",
+        cause="The list does not exist in this account. Its rows are tried again every half hour, "
+        "until their retry budget is spent; nothing else waits for them.",
+        remedy="Correct list_id in the mapping (it is case-sensitive); what waits goes on by itself, "
+        "what is dead can be replayed.",
     ),
     "not_found": Reason(
         cause="Klaviyo does not know what the request was about.",

@@ -48,7 +48,9 @@ class Retry:
 
     ``code`` names the reason. ``spends`` is False for what is not the row's fault and may go on
     for any time (throttling, no room). ``whole`` is True when every row of the lane would meet the
-    same (endpoint throttled, Klaviyo down), so that the lane waits as one.
+    same (endpoint throttled, Klaviyo down), so that the lane waits as one. ``aside`` names what the
+    row waits for when that concerns nothing else of its person (``list:AbC123``): only rows that
+    wait for the same stay behind it.
     """
 
     code: str
@@ -56,6 +58,7 @@ class Retry:
     after: float | None = None
     spends: bool = True
     whole: bool = False
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)

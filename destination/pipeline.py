@@ -15,6 +15,7 @@ from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Ret
 from destination.errors import Ended, MappingError, NoRoom, Unanswered
 from destination.event import encode
 from destination.fields import PayloadError, compile_fields
+from destination.mapping.budget import TooExpensive
 from destination.mapping.file import Mapping
 from destination.sending import Account
 
@@ -68,16 +69,20 @@ def matching(body: dict[str, Any], mappings: Iterable[Mapping]) -> list[Mapping]
 def plan(body: dict[str, Any], route: Route, now: float) -> Payload:
     """What is to be sent for one event: fields resolved, checked and prepared.
 
-    Raises ``Ended`` with a ``Discard`` whose code is ``mapping_failed``, ``payload_invalid`` or
+    Raises ``Ended`` with a ``Discard`` whose code is ``mapping_failed``, ``mapping_too_expensive``, ``payload_invalid`` or
     one of the action's own.
     """
     try:
         payload = route.check(route.mapping.resolve(body) or {})
     except MappingError as error:
-        raise Ended(Discard("mapping_failed", error.message, error.path)) from error
+        code = "mapping_too_expensive" if isinstance(error, TooExpensive) else "mapping_failed"
+        raise Ended(Discard(code, error.message, error.path)) from error
     except PayloadError as error:
         text = "; ".join(f"{p.path}: {p.message}" for p in error.problems)
         raise Ended(Discard("payload_invalid", text, error.problems[0].path)) from error
+    stamp = route.action.stamp
+    if stamp and stamp not in payload and "timestamp" in body:
+        payload = {**payload, stamp: body["timestamp"]}
     return route.action.prepare(payload, now)
 
 

@@ -7,7 +7,7 @@ authorisation, rate limit and log around it, a script of answers in a test, or t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,15 +56,33 @@ Once = Callable[[str, Callable[[], str]], str]
 """``once(key, find)``: the remembered text for ``key``, else ``find()``, run by one worker at a
 time for the whole account and remembered for a while."""
 
+Recall = Callable[[Sequence[str]], Sequence[float]]
+"""The latest time that was told for each of some keys, unix seconds; 0 where none is known."""
+
+Remember = Callable[[Mapping[str, float]], None]
+"""Tells a time for each of some keys. An earlier one than is known changes nothing."""
+
+
+def _know_nothing(keys: Sequence[str]) -> Sequence[float]:
+    return [0.0] * len(keys)
+
+
+def _forget(_times: Mapping[str, float]) -> None:
+    return None
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """What an action may use of the account it works on.
 
     ``now`` is the unix time of this run in seconds; ``revision`` the API revision in use.
+    ``recall`` and ``remember`` keep times for the whole account, beyond the run; without them (in
+    previews) nothing is known. Both may raise ``NoRoom`` when they cannot answer now.
     """
 
     send: Send
     once: Once
     now: float
     revision: str
+    recall: Recall = _know_nothing
+    remember: Remember = _forget

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from destination.action import Batch, Payload
@@ -23,7 +23,7 @@ from destination.klaviyo.model import (
     profile,
     profile_problem,
 )
-from destination.klaviyo.people import Who, who
+from destination.klaviyo.people import SAME_PERSON, by_person, who
 from destination.klaviyo.verdict import MESSAGE, field_of, row_of, succeeded, verdict
 from destination.sending import Account, Response
 
@@ -34,20 +34,13 @@ STUCK = 3_600.0
 
 SHORTEST_POLL, LONGEST_POLL = 2.0, 60.0
 
-SAME_PERSON = Retry(
-    "same_person_in_batch",
-    "an earlier row of the batch shares an identifier with this one; it goes in the next request",
-    after=0.0,
-    spends=False,
-)
-
 
 @dataclass(slots=True)
 class Unit:
     """One profile of a job and the rows that it stands for."""
 
     attributes: Json
-    rows: list[int] = field(default_factory=list)
+    rows: list[int]
 
 
 def group(payload: Payload) -> Hashable:
@@ -68,20 +61,14 @@ def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
     by key. A row that shares only some identifiers waits, as does every row after it that shares
     one with it.
     """
-    units: dict[frozenset[Who], Unit] = {}
-    owner: dict[Who, frozenset[Who]] = {}
-    waiting: list[int] = []
-    for index, payload in enumerate(payloads):
-        names = who(payload)
-        if any(owner.get(name, names) != names for name in names):
-            waiting.append(index)
-            owner.update((name, frozenset()) for name in names)
-            continue
-        owner.update((name, names) for name in names)
-        unit = units.setdefault(names, Unit({}))
-        unit.attributes = _merged(unit.attributes, attributes(payload))
-        unit.rows.append(index)
-    return list(units.values()), waiting
+    people, waiting = by_person(payloads)
+    units = []
+    for rows in people:
+        found: Json = {}
+        for index in rows:
+            found = _merged(found, attributes(payloads[index]))
+        units.append(Unit(found, rows))
+    return units, waiting
 
 
 def _merged(earlier: Json, later: Json) -> Json:
@@ -111,7 +98,7 @@ def import_profiles(payloads: Sequence[Payload], account: Account) -> list[Outco
     except Ended as ended:
         sent = [ended.outcome] * len(sendable)
     for unit, outcome in zip(sendable, sent, strict=True):
-        outcomes.update(dict.fromkeys(unit.rows, about_list(outcome)))
+        outcomes.update(dict.fromkeys(unit.rows, about_list(outcome, payloads[0])))
     return [outcomes[index] for index in range(len(payloads))]
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from destination.delivery import Discard, Outcome
+from destination.delivery import Discard, Outcome, Retry
 from destination.errors import Ended
 from destination.klaviyo import requests
 from destination.klaviyo.answers import ask, attributes_of, id_of, pages
 from destination.sending import Account
+
+WAIT = 1_800.0
+"""Seconds until rows for a list that is not there are tried again: nine attempts are four hours."""
+
+_NO_LIST = re.compile(r"\blists?\b[^;]*\b(not found|(does|do) not exist)", re.IGNORECASE)
 
 
 def list_key(payload: Mapping[str, Any]) -> tuple[str, str]:
@@ -62,7 +68,7 @@ def get_list(id_: str, account: Account) -> tuple[str, str]:
     try:
         response = ask(requests.get_list(id_), account)
     except Ended as ended:
-        raise Ended(about_list(ended.outcome)) from None
+        raise Ended(_without_list(ended.outcome) or ended.outcome) from None
     found = response.json()["data"] if id_of(response) else {}
     return id_of(response), str(attributes_of(found).get("name") or "")
 
@@ -75,10 +81,28 @@ def all_lists(account: Account) -> list[tuple[str, str]]:
     ]
 
 
-def about_list(outcome: Outcome) -> Outcome:
-    """The outcome of a request to a list: "not found" means the list, a conflict no profile."""
-    if isinstance(outcome, Discard) and outcome.status == 404:
-        return replace(outcome, code="list_not_found", field="list_id")
+def about_list(outcome: Outcome, payload: Mapping[str, Any]) -> Outcome:
+    """The outcome of a request to the payload's list.
+
+    Where Klaviyo has no such list the row waits, and nothing but rows for the same list waits with
+    it: a corrected mapping or a list made under that name lets it go on. It spends its attempts, so
+    that it is a dead letter when nobody acts. A conflict at a list is none about a profile.
+    """
+    id_, name = list_key(payload)
+    missing = _without_list(outcome)
+    if missing is not None and (id_ or name):
+        return Retry(missing.code, missing.message, after=WAIT, aside=f"list:{id_ or name}")
     if isinstance(outcome, Discard) and outcome.status == 409:
         return replace(outcome, code="refused_by_klaviyo")
     return outcome
+
+
+def _without_list(outcome: Outcome) -> Discard | None:
+    """The outcome as one that says so, where it says that the list does not exist."""
+    if not isinstance(outcome, Discard):
+        return None
+    refused = outcome.status in (400, 422)
+    named = outcome.field == "list_id" or _NO_LIST.search(outcome.message)
+    if outcome.status == 404 or (refused and named):
+        return replace(outcome, code="list_not_found", field="list_id")
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Literal
 
 from destination.action import Payload
 from destination.delivery import Discard
@@ -88,13 +89,17 @@ PROPERTY_OPERATIONS = (
 
 
 def with_identifiers(
-    payload: Payload, allow: frozenset[str], is_email: Callable[[str], bool] = is_email
+    payload: Payload,
+    allow: frozenset[str],
+    is_email: Callable[[str], bool] = is_email,
+    *,
+    on_bad_phone: Literal["refuse", "drop"] = "refuse",
 ) -> Payload:
     """The payload with its identifiers checked and the phone number in E.164.
 
     Raises ``Ended`` with the discard that names the identifier at fault.
     """
-    found = prepare_identifiers(payload, allow=allow, is_email=is_email)
+    found = prepare_identifiers(payload, allow=allow, is_email=is_email, on_bad_phone=on_bad_phone)
     return {**found, **without(payload, (*allow, "country_code"))}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from destination.delivery import Delivered, Discard, Outcome
+from destination.delivery import Delivered, Discard, Outcome, Retry
 from destination.errors import Ended
 from destination.klaviyo.answers import attributes_of, pages
 from destination.klaviyo.batch import send_rows
@@ -38,6 +38,34 @@ def key(name: str, value: Any) -> Who:
 def who(payload: Mapping[str, Any]) -> frozenset[Who]:
     """The identifiers of a payload or of a profile's attributes."""
     return frozenset(key(name, payload[name]) for name in IDENTIFIERS if payload.get(name))
+
+
+SAME_PERSON = Retry(
+    "same_person_in_batch",
+    "an earlier row of the batch shares an identifier with this one; it goes in the next request",
+    after=0.0,
+    spends=False,
+)
+
+
+def by_person(payloads: Sequence[Mapping[str, Any]]) -> tuple[list[list[int]], list[int]]:
+    """The rows of each person, and the rows that must wait for the next request.
+
+    Rows with equal identifiers are one person's. A row that shares only some identifiers waits, as
+    does every row after it that shares one with it.
+    """
+    people: dict[frozenset[Who], list[int]] = {}
+    owner: dict[Who, frozenset[Who]] = {}
+    waiting: list[int] = []
+    for index, payload in enumerate(payloads):
+        names = who(payload)
+        if any(owner.get(name, names) != names for name in names):
+            waiting.append(index)
+            owner.update((name, frozenset()) for name in names)
+            continue
+        owner.update((name, names) for name in names)
+        people.setdefault(names, []).append(index)
+    return list(people.values()), waiting
 
 
 @dataclass(frozen=True, slots=True)

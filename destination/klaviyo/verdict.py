@@ -36,6 +36,7 @@ PHONE_IGNORED = "phone_number_ignored"
 UNPROCESSABLE = (400, 413, 422)
 """The statuses that refuse the data of a request."""
 
+_LIST = "/relationships/list"  # also "lists"
 _ROW = re.compile(r"/data/(\d{1,6})(?:/|$)", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
@@ -105,8 +106,10 @@ def message_of(response: Response, errors: Sequence[ApiError] | None = None) -> 
 
 def field_of(pointer: str) -> str:
     """The payload field that an error pointer means: ``/data/attributes/location/city`` is
-    ``location.city``; empty when the pointer names no attribute.
+    ``location.city`` and ``/data/relationships/list`` is ``list_id``; empty when it names neither.
     """
+    if _LIST in pointer:
+        return "list_id"
     inside = pointer.rpartition("/attributes/")[2] if "/attributes/" in pointer else ""
     return ".".join(part for part in inside.split("/") if part)[:MESSAGE]
 
@@ -194,7 +197,8 @@ def _throttled(response: Response, now: float) -> Outcome:
 
 def _transient(code: str, *, whole: bool) -> Callable[[Response, float], Outcome]:
     def outcome(response: Response, now: float) -> Outcome:
-        return Retry(code, message_of(response), after=retry_after(response, now), whole=whole)
+        # "Retry-After: 0" says nothing: the usual backoff keeps from asking again at once for ever.
+        return Retry(code, message_of(response), retry_after(response, now) or None, whole=whole)
 
     return outcome
 
@@ -228,6 +232,13 @@ def noted(outcome: Outcome, earlier: Outcome) -> Outcome:
     """``outcome`` with the note of an earlier request of the same delivery."""
     if isinstance(outcome, Delivered) and isinstance(earlier, Delivered) and not outcome.note:
         return replace(outcome, note=earlier.note)
+    return outcome
+
+
+def with_note(outcome: Outcome, *notes: str) -> Outcome:
+    """A delivery with more notes; any other outcome as it is."""
+    if notes and isinstance(outcome, Delivered):
+        return replace(outcome, note=" ".join(filter(None, (outcome.note, *notes))))
     return outcome
 
 

@@ -7,6 +7,7 @@ from destination.delivery import Discard, Dropped, Outcome
 from destination.errors import Ended
 from destination.fields import Field
 from destination.klaviyo import requests
+from destination.klaviyo.consent import DECIDED_AT, STAMP, note_no, with_decision
 from destination.klaviyo.identifiers import PROFILE
 from destination.klaviyo.payloads import COUNTRY, EMAIL, EXTERNAL_ID, PHONE, with_identifiers
 from destination.klaviyo.people import Found, find, who
@@ -17,17 +18,19 @@ PROFILE_ID = Field("id", description="Klaviyo's own id of the profile; not your 
 NOBODY = Dropped("profile_not_found", "Klaviyo knows nobody by these identifiers")
 
 
-def prepare(payload: Payload, _now: float) -> Payload:
+def prepare(payload: Payload, now: float) -> Payload:
     """The payload with its identifiers checked. Raises ``Ended``."""
-    return with_identifiers(payload, PROFILE | {"id"})
+    return with_decision(with_identifiers(payload, PROFILE | {"id"}), now, needed=False)
 
 
 def perform(payload: Payload, account: Account) -> Outcome:
     """Ask for the deletion of the one profile that the payload means.
 
     Klaviyo's request takes one identifier, and no external id. Several identifiers of different
-    profiles delete nobody: a deletion cannot be taken back. Raises ``Ended``.
+    profiles delete nobody: a deletion cannot be taken back. No older event subscribes the person's
+    addresses again. Raises ``Ended``.
     """
+    note_no([payload], account)
     name, value = _identifier(payload, account)
     response = account.send(requests.request_profile_deletion(name, value))
     return NOBODY if response.status == 404 else verdict(response, account.now)
@@ -65,7 +68,8 @@ ACTION = Action(
     title="Delete Profile",
     description="Have Klaviyo delete everything it knows of a person. It cannot be taken back.",
     trigger='type = "delete"',
-    fields=(EMAIL, PHONE, COUNTRY, EXTERNAL_ID, PROFILE_ID),
+    fields=(EMAIL, PHONE, COUNTRY, EXTERNAL_ID, PROFILE_ID, DECIDED_AT),
     prepare=prepare,
     perform=perform,
+    stamp=STAMP,
 )

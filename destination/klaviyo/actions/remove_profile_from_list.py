@@ -47,7 +47,7 @@ def remove(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
     try:
         return _remove(payloads, account)
     except Ended as ended:
-        return [about_list(ended.outcome)] * len(payloads)
+        return [about_list(ended.outcome, payloads[0])] * len(payloads)
 
 
 def _remove(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
@@ -61,7 +61,7 @@ def _remove(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
     sent = send_rows(
         ids, lambda some: requests.remove_profiles_from_list(target, some), account, LIMIT
     )
-    ends = dict(zip(ids, (about_list(outcome) for outcome in sent), strict=True))
+    ends = dict(zip(ids, (about_list(outcome, payloads[0]) for outcome in sent), strict=True))
     return [_end(payload, found, ends) for payload in payloads]
 
 

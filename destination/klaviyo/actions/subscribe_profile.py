@@ -10,6 +10,16 @@ from destination.errors import Ended
 from destination.fields import Field
 from destination.klaviyo import requests
 from destination.klaviyo.batch import send_rows
+from destination.klaviyo.consent import (
+    DECIDED_AT,
+    STAMP,
+    TOO_OLD,
+    about_phone,
+    decided,
+    still_wanted,
+    with_decision,
+    with_reachable,
+)
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import Json, profile
@@ -20,10 +30,10 @@ from destination.klaviyo.payloads import (
     LIST_ID,
     LIST_NAME,
     PHONE,
-    with_identifiers,
     with_time,
     without,
 )
+from destination.klaviyo.people import SAME_PERSON, by_person
 from destination.klaviyo.verdict import noted_for
 from destination.sending import Account
 
@@ -32,9 +42,6 @@ LIMIT = BULK["bulk_subscribe_profiles"]
 SOURCE = "-59"
 """The source that Segment names where the mapping names none; Klaviyo knows it as Segment's."""
 
-REACHABLE = frozenset({"email", "phone_number"})
-"""The identifiers of channels that consent is given for."""
-
 
 def prepare(payload: Payload, now: float) -> Payload:
     """The payload with its identifiers and times checked. Raises ``Ended``.
@@ -42,7 +49,7 @@ def prepare(payload: Payload, now: float) -> Payload:
     ``consented_at`` stays only with ``historical_import``, where Klaviyo demands it and wants it in
     the past; elsewhere Klaviyo refuses it.
     """
-    ready = with_identifiers(payload, REACHABLE)
+    ready = with_decision(with_reachable(payload), now, needed=True)
     ready["custom_source"] = payload.get("custom_source") or SOURCE
     if not payload.get("historical_import"):
         return {**without(ready, ["consented_at"]), "historical_import": False}
@@ -64,21 +71,42 @@ def perform(payload: Payload, account: Account) -> Outcome:
 
 
 def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
-    """Subscribe people of one ``group`` in one request.
+    """Subscribe people of one ``group`` in one request, each person once.
 
-    A person whose phone number Klaviyo refuses is still subscribed by e-mail.
+    Who has unsubscribed since is left out. Of rows with the same identifiers the newest is sent and
+    all share its outcome. A person whose phone number Klaviyo refuses is still subscribed by e-mail.
     """
+    wanted = still_wanted(payloads, account)
+    kept = [(index, each.payload) for index, each in enumerate(wanted) if each.payload is not None]
+    sent = _each_once([payload for _index, payload in kept], account) if kept else []
+    outcomes: list[Outcome] = [TOO_OLD] * len(payloads)
+    for (index, payload), outcome in zip(kept, sent, strict=True):
+        outcomes[index] = wanted[index].outcome(about_phone(outcome, payload))
+    return outcomes
+
+
+def _each_once(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
+    people, waiting = by_person(payloads)
+    newest = [max(rows, key=lambda row: (decided(payloads[row], account), row)) for rows in people]
+    sent = _to_list([payloads[row] for row in newest], account)
+    outcomes: dict[int, Outcome] = dict.fromkeys(waiting, SAME_PERSON)
+    for rows, outcome in zip(people, sent, strict=True):
+        outcomes.update(dict.fromkeys(rows, outcome))
+    return [outcomes[row] for row in range(len(payloads))]
+
+
+def _to_list(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
     try:
         target = list_id(payloads[0], account)
         outcomes = _subscribe(payloads, target, account)
     except Ended as ended:
-        return [about_list(ended.outcome)] * len(payloads)
+        return [about_list(ended.outcome, payloads[0])] * len(payloads)
     by_email = [index for index, end in enumerate(outcomes) if _phone_refused(end, payloads[index])]
     if by_email:
         rest = [without(payloads[index], ["phone_number"]) for index in by_email]
         for index, outcome in zip(by_email, _subscribe(rest, target, account), strict=True):
             outcomes[index] = _without_phone(outcome, outcomes[index])
-    return [about_list(outcome) for outcome in outcomes]
+    return [about_list(outcome, payloads[0]) for outcome in outcomes]
 
 
 def _subscribe(payloads: Sequence[Payload], target: str, account: Account) -> list[Outcome]:
@@ -141,9 +169,11 @@ ACTION = Action(
             description="Consent given in the past: no double opt-in mail, needs consented_at.",
         ),
         Field("consented_at", "datetime", description="When a historical consent was given."),
+        DECIDED_AT,
     ),
     prepare=prepare,
     perform=perform,
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch, group),
     order=consent,
+    stamp=STAMP,
 )

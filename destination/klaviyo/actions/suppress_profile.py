@@ -14,6 +14,14 @@ from destination.action import Action, Batch, Payload
 from destination.delivery import Outcome
 from destination.klaviyo import requests
 from destination.klaviyo.batch import send_rows
+from destination.klaviyo.consent import (
+    DECIDED_AT,
+    STAMP,
+    TOO_OLD,
+    note_no,
+    still_wanted,
+    with_decision,
+)
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.order import consent
 from destination.klaviyo.payloads import EMAIL, with_identifiers
@@ -24,50 +32,63 @@ Build = Callable[[Iterable[str]], Request]
 BY_EMAIL = frozenset({"email"})
 
 
-def prepare(payload: Payload, _now: float) -> Payload:
-    """The payload with its address checked. Raises ``Ended``."""
-    return with_identifiers(payload, BY_EMAIL)
+def prepare(payload: Payload, now: float, *, needed: bool = False) -> Payload:
+    """The payload with its address checked; ``needed`` is whether its time must be readable.
+
+    Raises ``Ended``.
+    """
+    return with_decision(with_identifiers(payload, BY_EMAIL), now, needed=needed)
 
 
-def send_addresses(
-    operation: str, build: Build, payloads: Sequence[Payload], account: Account
-) -> list[Outcome]:
+def suppress(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
+    """Stop all marketing to the addresses."""
+    note_no(payloads, account)
+    return send_addresses(payloads, account, requests.bulk_suppress_profiles)
+
+
+def unsuppress(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
+    """Lift suppressions, but none that was put, and none of a person who unsubscribed, since."""
+    wanted = still_wanted(payloads, account)
+    kept = [index for index, each in enumerate(wanted) if each.payload is not None]
+    sent = send_addresses(
+        [payloads[index] for index in kept], account, requests.bulk_unsuppress_profiles
+    )
+    outcomes: list[Outcome] = [TOO_OLD] * len(payloads)
+    for index, outcome in zip(kept, sent, strict=True):
+        outcomes[index] = outcome
+    return outcomes
+
+
+def send_addresses(payloads: Sequence[Payload], account: Account, build: Build) -> list[Outcome]:
     """Send each address once; an outcome per row, in order."""
     emails = list(dict.fromkeys(payload["email"] for payload in payloads))
-    outcomes = send_rows(emails, build, account, BULK[operation])
+    outcomes = send_rows(emails, build, account, BULK[build(()).operation])
     ends = dict(zip(emails, outcomes, strict=True))
     return [ends[payload["email"]] for payload in payloads]
 
 
-def _action(name: str, title: str, description: str, event: str, build: Build) -> Action:
-    operation = build(()).operation
-    perform = partial(send_addresses, operation, build)
-    limit = BULK[operation]
-    return Action(
-        name=name,
-        title=title,
-        description=description,
-        trigger=f'type = "track" and event = "{event}"',
-        fields=(replace(EMAIL, required=True),),
-        prepare=prepare,
-        perform=lambda payload, account: perform([payload], account)[0],
-        batch=Batch(limit.rows, limit.bytes, limit.row_bytes, perform),
-        order=consent,
-    )
+LIMIT = BULK["bulk_suppress_profiles"]
 
-
-SUPPRESS = _action(
-    "suppressProfile",
-    "Suppress Profile",
-    "Stop all marketing e-mail to an address, whatever its consent.",
-    "User Suppressed",
-    requests.bulk_suppress_profiles,
+SUPPRESS = Action(
+    name="suppressProfile",
+    title="Suppress Profile",
+    description="Stop all marketing e-mail to an address, whatever its consent.",
+    trigger='type = "track" and event = "User Suppressed"',
+    fields=(replace(EMAIL, required=True), DECIDED_AT),
+    prepare=prepare,
+    perform=lambda payload, account: suppress([payload], account)[0],
+    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, suppress),
+    order=consent,
+    stamp=STAMP,
 )
 
-UNSUPPRESS = _action(
-    "unsuppressProfile",
-    "Unsuppress Profile",
-    "Lift a suppression that was put by hand or by API. Consent stays as it is.",
-    "User Unsuppressed",
-    requests.bulk_unsuppress_profiles,
+UNSUPPRESS = replace(
+    SUPPRESS,
+    name="unsuppressProfile",
+    title="Unsuppress Profile",
+    description="Lift a suppression that was put by hand or by API. Consent stays as it is.",
+    trigger='type = "track" and event = "User Unsuppressed"',
+    prepare=partial(prepare, needed=True),
+    perform=lambda payload, account: unsuppress([payload], account)[0],
+    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, unsuppress),
 )

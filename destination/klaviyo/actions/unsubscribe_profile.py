@@ -6,20 +6,29 @@ from collections.abc import Hashable, Sequence
 from functools import partial
 
 from destination.action import Action, Batch, Payload
-from destination.delivery import Delivered, Dropped, Outcome
+from destination.delivery import Dropped, Outcome
 from destination.errors import Ended
 from destination.fields import Field
 from destination.klaviyo import requests
 from destination.klaviyo.actions.remove_profile_from_list import LIST_NAME
-from destination.klaviyo.actions.subscribe_profile import REACHABLE
 from destination.klaviyo.answers import attributes_of
 from destination.klaviyo.batch import send_rows
+from destination.klaviyo.consent import (
+    CHANNELS,
+    DECIDED_AT,
+    STAMP,
+    about_phone,
+    note_no,
+    with_decision,
+    with_reachable,
+)
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import Json, profile
 from destination.klaviyo.order import consent
-from destination.klaviyo.payloads import COUNTRY, EMAIL, LIST_ID, PHONE, with_identifiers, without
+from destination.klaviyo.payloads import COUNTRY, EMAIL, LIST_ID, PHONE, without
 from destination.klaviyo.people import Who, find, key, who
+from destination.klaviyo.verdict import with_note
 from destination.sending import Account
 
 LIMIT = BULK["bulk_unsubscribe_profiles"]
@@ -31,9 +40,9 @@ NOT_ON_LIST = Dropped(
 )
 
 
-def prepare(payload: Payload, _now: float) -> Payload:
+def prepare(payload: Payload, now: float) -> Payload:
     """The payload with its identifiers checked. Raises ``Ended``."""
-    return with_identifiers(payload, REACHABLE)
+    return with_decision(with_reachable(payload), now, needed=False)
 
 
 def group(payload: Payload) -> Hashable:
@@ -52,10 +61,15 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     Klaviyo unsubscribes whoever is not on the given list from everything. So only identifiers that
     are on it are sent, unless the payload asks for everything or names no list.
     """
+    note_no(payloads, account)
     try:
-        return [about_list(outcome) for outcome in _unsubscribe(payloads, account)]
+        outcomes = _unsubscribe(payloads, account)
     except Ended as ended:
-        return [about_list(ended.outcome)] * len(payloads)
+        outcomes = [ended.outcome] * len(payloads)
+    return [
+        about_phone(about_list(outcome, payload), payload)
+        for outcome, payload in zip(outcomes, payloads, strict=True)
+    ]
 
 
 def _unsubscribe(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
@@ -90,28 +104,28 @@ def _members(payloads: Sequence[Payload], target: str, account: Account) -> list
 
 
 def _only(payload: Payload, on_list: set[Who]) -> Payload:
-    off = [
-        name for name in REACHABLE if name in payload and key(name, payload[name]) not in on_list
-    ]
+    off = [name for name in CHANNELS if name in payload and key(name, payload[name]) not in on_list]
     return without(payload, off)
 
 
 def _with_note(outcome: Outcome, payload: Payload, sent: Payload) -> Outcome:
-    left_out = sorted(name for name in REACHABLE if name in payload and name not in sent)
-    if left_out and isinstance(outcome, Delivered):
-        return Delivered(outcome.code, " ".join(f"{name}_not_on_list" for name in left_out))
-    return outcome
+    left_out = sorted(name for name in CHANNELS if name in payload and name not in sent)
+    return with_note(outcome, *(f"{name}_not_on_list" for name in left_out))
 
 
 def _send(payloads: Sequence[Payload], target: str, account: Account) -> list[Outcome]:
-    return send_rows(
-        payloads,
+    """One outcome per row; rows with the same identifiers are sent once."""
+    once = {who(payload): payload for payload in payloads}
+    sent = send_rows(
+        list(once.values()),
         lambda some: requests.bulk_unsubscribe_profiles(
             [_unsubscription(each) for each in some], target
         ),
         account,
         LIMIT,
     )
+    ends = dict(zip(once, sent, strict=True))
+    return [ends[who(payload)] for payload in payloads]
 
 
 def _unsubscription(payload: Payload) -> Json:
@@ -142,9 +156,11 @@ ACTION = Action(
             "boolean",
             description="Also unsubscribe from everything whoever is not on the list.",
         ),
+        DECIDED_AT,
     ),
     prepare=prepare,
     perform=perform,
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch, group),
     order=consent,
+    stamp=STAMP,
 )

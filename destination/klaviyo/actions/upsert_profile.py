@@ -40,7 +40,7 @@ def perform(payload: Payload, account: Account) -> Outcome:
     if not target:
         return outcome
     response = account.send(requests.add_profiles_to_list(target, [saved.id()]))
-    return noted(about_list(verdict(response, account.now)), outcome)
+    return noted(about_list(verdict(response, account.now), payload), outcome)
 
 
 ACTION = Action(

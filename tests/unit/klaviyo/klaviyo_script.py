@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from destination.sending import Account, Request, Response
@@ -64,11 +64,32 @@ def remembering() -> Callable[[str, Callable[[], str]], str]:
     return once
 
 
+class Times:
+    """The latest time told for each key, as an account keeps it."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, float] = {}
+
+    def recall(self, keys: Sequence[str]) -> list[float]:
+        """What is known."""
+        return [self.known.get(key, 0.0) for key in keys]
+
+    def remember(self, times: Mapping[str, float]) -> None:
+        """Keep the later of both."""
+        for key, time in times.items():
+            self.known[key] = max(time, self.known.get(key, 0.0))
+
+
 def account(
-    send: Callable[[Request], Response], *, now: float = NOW, revision: str = REVISION
+    send: Callable[[Request], Response],
+    *,
+    now: float = NOW,
+    revision: str = REVISION,
+    times: Times | None = None,
 ) -> Account:
-    """An account that sends through ``send``."""
-    return Account(send, remembering(), now, revision)
+    """An account that sends through ``send`` and keeps its times in ``times``."""
+    times = times or Times()
+    return Account(send, remembering(), now, revision, times.recall, times.remember)
 
 
 def rows_of(request: Request) -> Iterable[Any]:

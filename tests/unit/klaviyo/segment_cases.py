@@ -16,6 +16,7 @@ from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Ret
 from destination.errors import Ended, MappingError, Unanswered
 from destination.fields import PayloadError, compile_fields
 from destination.klaviyo import KLAVIYO
+from destination.klaviyo.people import SAME_PERSON
 from destination.mapping import MISSING, compile_mapping
 from destination.sending import Account, Request, Response
 from tests.unit.klaviyo.klaviyo_script import NOW, remembering
@@ -141,7 +142,7 @@ def in_batches(action: Action, payloads: dict[int, Json], account: Account) -> d
             except Unanswered as error:
                 ends = [Retry("unanswered", str(error))] * len(rows)
             outcomes |= dict(zip(waiting, ends, strict=True))
-            waiting = [place for place in waiting if getattr(outcomes[place], "after", None) == 0]
+            waiting = [place for place in waiting if outcomes[place] is SAME_PERSON]
     return outcomes
 
 

@@ -315,6 +315,8 @@ def ends_otherwise(case: Json, outcome: Outcome) -> bool:
         # Refused batches are sent again without their bad rows; other refusals are no retry.
         or (batch and statuses[0] in (400, 413, 422))
         or (batch and case["action"] == "trackEvent" and 400 <= statuses[0] < 500)
+        # What is for a list that is not there waits for somebody to act.
+        or code == "list_not_found"
         # A conflict that names no profile is looked up.
         or (statuses[0] == 409 and "duplicate_profile_id" not in text(case["responses"][0]))
         # A failure to create is what it is, whatever the list request would have said.

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry, Submitted
-from destination.klaviyo.imports import SAME_PERSON, STUCK, fits, import_profiles, poll
+from destination.klaviyo.imports import STUCK, fits, import_profiles, poll
+from destination.klaviyo.people import SAME_PERSON
 from destination.sending import Request, Response
 from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
@@ -139,12 +140,23 @@ def test_an_accepted_job_without_an_id_is_sent_again() -> None:
     assert [getattr(each, "code", "") for each in outcomes] == ["unreadable_answer"]
 
 
-def test_an_unknown_list_is_named() -> None:
-    """One reason for all rows."""
-    outcomes = import_profiles(
-        [{"email": "a@acme.io", "list_id": "X"}], account(Script(refusal(404)))
-    )
-    assert [getattr(each, "code", "") for each in outcomes] == ["list_not_found"]
+@pytest.mark.parametrize(
+    "refused",
+    [
+        refusal(404),
+        refusal(400, "/data/relationships/lists/data"),
+        refusal(400, detail="List not found: X"),
+        refusal(400, detail="A list with id X does not exist."),
+    ],
+)
+def test_an_unknown_list_makes_its_rows_wait_aside(refused: Response) -> None:
+    """However Klaviyo says it; no row is blamed, and nothing but that list's rows waits."""
+    rows = [{"email": f"{n}@acme.io", "list_id": "X"} for n in range(3)]
+    script = Script(refused)
+    outcomes = import_profiles(rows, account(script))
+    assert [
+        (each.code, each.aside, each.whole) for each in outcomes if isinstance(each, Retry)
+    ] == [("list_not_found", "list:X", False)] * 3
 
 
 @pytest.mark.parametrize(

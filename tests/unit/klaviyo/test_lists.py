@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from destination.delivery import Delivered, Discard, Dropped, Outcome, Retry
 from destination.errors import Ended
 from destination.klaviyo import KLAVIYO
-from destination.klaviyo.lists import all_lists, find_or_create_list, get_list, list_id
+from destination.klaviyo.lists import (
+    about_list,
+    all_lists,
+    find_or_create_list,
+    get_list,
+    list_id,
+)
 from destination.klaviyo.people import find
 from destination.klaviyo.requests import any_of, next_cursor
+from destination.klaviyo.verdict import verdict
 from destination.sending import Request, Response
 from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal
 
@@ -168,11 +175,20 @@ def test_a_look_up_that_fails_makes_all_rows_wait(response: Response) -> None:
     assert len(script.requests) == 1
 
 
-def test_an_unknown_list_is_named() -> None:
-    """One reason for all rows."""
+def test_an_unknown_list_is_waited_for() -> None:
+    """Nothing but rows for the same list waits with it."""
     who = {"type": "profile", "id": "P", "attributes": {"email": "a@acme.io"}}
     (outcome,) = remove([{"email": "a@acme.io"}], Script(page([who]), refusal(404)))
-    assert getattr(outcome, "code", "") == "list_not_found"
+    assert isinstance(outcome, Retry)
+    assert (outcome.code, outcome.aside) == ("list_not_found", "list:L")
+
+
+def test_a_refusal_that_names_no_list_is_no_missing_list() -> None:
+    """Without a list, or with other words, the answer is what it is."""
+    gone = verdict(refusal(404), NOW)
+    assert about_list(gone, {}) is gone
+    bad = verdict(refusal(400, detail="Invalid profile IDs: X"), NOW)
+    assert about_list(bad, {"list_id": "L"}) is bad
 
 
 def test_removal_from_a_list_that_no_name_finds_makes_no_list() -> None:

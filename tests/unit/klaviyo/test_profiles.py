@@ -150,11 +150,12 @@ def test_without_a_readable_id_nobody_can_be_added(body: Any) -> None:
     assert isinstance(end(ANA, Script(answer(201, body))), Delivered)
 
 
-def test_an_unknown_list_is_named() -> None:
-    """The dead letter says that it is the list."""
+def test_an_unknown_list_is_waited_for() -> None:
+    """Aside, so that nothing else of the person waits, and not for ever."""
     outcome = end({**ANA, "list_id": "L"}, Script(CREATED, refusal(404)))
-    assert isinstance(outcome, Discard)
-    assert (outcome.code, outcome.field, outcome.status) == ("list_not_found", "list_id", 404)
+    assert isinstance(outcome, Retry)
+    assert (outcome.code, outcome.aside, outcome.spends) == ("list_not_found", "list:L", True)
+    assert outcome.after == 1800
 
 
 def test_the_overriding_list_goes_first_alone_and_in_bulk() -> None:
