@@ -146,7 +146,7 @@ class Stack:
             connection = counts.get("connections", {}).get("default")
             return counts if connection and not connection["pending"] else None
 
-        counts: dict[str, Any] = until(settled, seconds, f"still pending\n{self.logs()}")
+        counts: dict[str, Any] = until(settled, seconds, lambda: f"still pending\n{self.logs()}")
         assert counts["imbalance"] == []
         return counts
 

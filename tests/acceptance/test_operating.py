@@ -71,7 +71,7 @@ def test_a_429_waits_for_retry_after_and_holds_the_lane(stack: Stack) -> None:
     """Nobody asks that endpoint before the time is over, and no row spends an attempt."""
     fault(stack, match={"operation": "create_event"}, status=429, retry_after="2", times=1)
     post(stack, track(1))
-    until(lambda: [r for r in stack.requests() if r["status"] == 429], 20, stack.logs())
+    until(lambda: [r for r in stack.requests() if r["status"] == 429], 20, stack.logs)
     post(stack, track(2), track(3))
     counts = stack.settle()
     assert delivered(counts) == (3, 3, 0)
@@ -131,7 +131,7 @@ def test_a_bad_row_is_dead_and_its_neighbours_are_delivered(stack: Stack) -> Non
     assert shown["event"]["messageId"] == "t-7"
     stack.http.post(f"{stack.sandbox}/sandbox/faults/clear", json={}).raise_for_status()
     assert "1 dead letters are pending" in command(stack, "dead", "replay", "--all").stdout
-    until(lambda: delivered(stack.counts()) == (20, 20, 0), 20, stack.logs())
+    until(lambda: delivered(stack.counts()) == (20, 20, 0), 20, stack.logs)
     stack.settle()
 
 
@@ -156,7 +156,7 @@ def test_a_revoked_key_halts_and_resumes_by_itself(stack: Stack) -> None:
 
     revoke(True)
     post(stack, *(track(n) for n in range(5)))
-    until(lambda: stack.client().exists("destination:default:halt"), 20, stack.logs())
+    until(lambda: stack.client().exists("destination:default:halt"), 20, stack.logs)
     assert stack.counts()["connections"]["default"]["pending"] == 5
     refused = len(stack.requests())
     assert refused <= 3
@@ -234,7 +234,7 @@ def test_a_changed_mapping_is_taken_over_and_a_broken_one_refused(stack: Stack) 
         return bool(stack.held()["counts"]["events_by_metric"].get("Viewed Page"))
 
     numbers = iter(range(1000))
-    until(lambda: recorded(f"p-{next(numbers)}"), 20, stack.logs())
+    until(lambda: recorded(f"p-{next(numbers)}"), 20, stack.logs)
     before = stack.held()["counts"]["events_by_metric"]["Viewed Page"]
     file.write_text('{"name": "extra", "mappings": [{"name": "pages"')
     until(lambda: "mappings_refused" in (stack.folder / "serve.log").read_text(), 20, "not refused")
