@@ -74,12 +74,12 @@ def end(read: list[Row], state: str = "delivered") -> Record:
 def due(client: redis.Redis, mapping: str = "m") -> float | None:
     """When the lane is due, in ms."""
     score = client.zscore(f"{PREFIX}due", f"acme\t{mapping}")
-    return None if score is None else float(score)  # type: ignore[arg-type]  # sync client
+    return None if score is None else float(score)
 
 
 def now_ms(client: redis.Redis) -> float:
     """Redis' own clock."""
-    seconds, micros = client.time()  # type: ignore[misc]  # sync client
+    seconds, micros = client.time()
     return float(seconds * 1000 + micros / 1000)
 
 

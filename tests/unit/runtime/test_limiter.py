@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from destination.action import Window
@@ -23,7 +25,8 @@ def limiter(scripts: Scripts, *windows: Window) -> tuple[Limiter, list[float]]:
 def shift(scripts: Scripts, seconds: float) -> None:
     """Let ``seconds`` pass for the calls made so far."""
     client = scripts.client
-    for call, at in client.zrange(CALLS, 0, -1, withscores=True):  # type: ignore[misc,union-attr]  # sync client
+    calls: Any = client.zrange(CALLS, 0, -1, withscores=True)
+    for call, at in calls:
         client.zadd(CALLS, {call: float(at) - seconds * 1000})
 
 
