@@ -27,7 +27,7 @@ PACKAGES = ("@segment/analytics-node", "@rudderstack/rudder-sdk-node", "@jitsu/j
 Node = Callable[..., "subprocess.Popen[str]"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session", autouse=True)
 def modules(request: pytest.FixtureRequest) -> Path:
     """The folder with the packages. Skips where node or they are absent."""
     folder: Path | None = request.config.getoption("--node", None)
