@@ -37,8 +37,8 @@ def decode(text: bytes | str) -> Any:
 def person(body: dict[str, Any]) -> str:
     """The key under which an event's deliveries keep their order: who it is about.
 
-    ``userId``, else ``anonymousId``, else the e-mail address in the traits, else the messageId
-    (an event about nobody in particular has no order to keep).
+    ``userId``, else ``anonymousId``, else the e-mail address in the traits, else the key of a
+    reverse-ETL row, else the messageId (an event about nobody in particular has no order to keep).
     """
     user = body.get("userId") or body.get("anonymousId")
     if user:
@@ -46,4 +46,5 @@ def person(body: dict[str, Any]) -> str:
     for traits in (body.get("traits"), (body.get("context") or {}).get("traits")):
         if isinstance(traits, dict) and isinstance(traits.get("email"), str) and traits["email"]:
             return traits["email"].lower()  # type: ignore[no-any-return]
-    return str(body.get("messageId", ""))
+    key = body.get("__segment_id")
+    return str(key).lower() if key else str(body.get("messageId", ""))

@@ -36,6 +36,7 @@ _DEFAULT_OPERATION = "upsert"
 _ENVELOPES = ("rows", "records", "data")
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _RUNS = ("sync_run_id", "sync_run_at")
+_CONTROL = ("_op", "_file_line")
 _MOMENTARY = ("event", "order")
 """Objects of which each row is something that happened once; rows of others are states, and the
 same state may come again later and mean a change back."""
@@ -70,7 +71,9 @@ def parse_rows(
     ``operation`` or ``action`` beside the rows, else an upsert. The row's key is the column that
     ``?key=`` names. A resent row has the messageId it had: it covers object, key, operation and row,
     and for states also the run (``?run=``, ``Idempotency-Key``, Census' ``sync_run_id``), else the
-    minute of receipt, so that a list joined, left and joined again is three changes.
+    minute of receipt, so that a list joined, left and joined again is three changes. A row's
+    ``_file_line`` is its place in the file that is the run: equal rows of one file are two then, also of
+    what happened once.
 
     ``check`` refuses the event of a row by raising ``Malformed``. Trailing commas are forgiven:
     templates with loops leave them. Raises ``Rejected`` 400 or 413.
@@ -181,7 +184,7 @@ def message_of(row: Any, load: Load) -> dict[str, Any]:
             "unknown_operation",
             f"the operation {seen(operation)} is unknown: use one of {', '.join(OPERATIONS)}",
         )
-    columns = {name: value for name, value in row.items() if name != "_op"}
+    columns = {name: value for name, value in row.items() if name not in _CONTROL}
     kind, _, part = load.object.partition("/")
     source = {"object": kind, "id": part, "tool": load.tool, "operation": operation}
     message: dict[str, Any] = {
@@ -193,9 +196,11 @@ def message_of(row: Any, load: Load) -> dict[str, Any]:
     key = columns.get(load.key) if load.key else None
     if key is not None:
         message["__segment_id"] = key if type(key) is str else seen(key)
-    run = "" if kind in _MOMENTARY else load.run
+    line = row.get("_file_line")
+    run = load.run if line is not None or kind not in _MOMENTARY else ""
     if run or kind in _MOMENTARY:
         facts = [load.object, message.get("__segment_id"), event, columns, run]
+        facts += [] if line is None else [line]
         message["messageId"] = f"row-{digest(facts)}"
     return message
 
