@@ -76,8 +76,8 @@ class Account:
     """What an action may use of the account it works on.
 
     ``now`` is the unix time of this run in seconds; ``revision`` the API revision in use.
-    ``recall`` and ``remember`` keep times for the whole account, beyond the run; without them (in
-    previews) nothing is known. Both may raise ``NoRoom`` when they cannot answer now.
+    ``recall`` and ``remember`` keep times beyond the run; without them (in previews) nothing is
+    known.
     """
 
     send: Send

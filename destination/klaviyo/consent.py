@@ -96,7 +96,7 @@ def marks(payload: Payload) -> dict[str, str]:
 
 
 def note_no(payloads: Sequence[Payload], account: Account) -> None:
-    """Remember that the addresses of ``payloads`` were withdrawn. Raises ``NoRoom``."""
+    """Remember that the addresses of ``payloads`` were withdrawn."""
     times: dict[str, float] = {}
     for payload in payloads:
         when = decided(payload, account)
@@ -121,7 +121,7 @@ class Wanted:
 
 
 def still_wanted(payloads: Sequence[Payload], account: Account) -> list[Wanted]:
-    """What may still be sent of each yes. Raises ``NoRoom``."""
+    """What may still be sent of each yes."""
     named = [marks(payload) for payload in payloads]
     keys = list(dict.fromkeys(mark for each in named for mark in each.values()))
     newest_no = dict(zip(keys, account.recall(keys), strict=True)) if keys else {}

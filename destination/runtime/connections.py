@@ -16,6 +16,7 @@ from destination.runtime.client import Client, noted
 from destination.runtime.limiter import Limiter, limited
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
+from destination.runtime.remembered import Decisions
 from destination.runtime.store import PREFIX, Scripts, account_of
 from destination.sending import Account, Request, Response, Send
 from destination.settings import Connection, Settings
@@ -52,6 +53,7 @@ class Working:
         headers = self.destination.headers(key, self.revision)
         self._client = Client(base, headers, deadline=deadline)
         self._account = account_of(base + key)
+        self._decisions = Decisions(scripts.client, connection.name)
         self._scripts = scripts
         limiter = Limiter(scripts, self._account, self.destination.windows, deadline=deadline)
         self.sender = limited(self._client.send, limiter, self._pause)
@@ -85,13 +87,17 @@ class Working:
                 for number in numbers:
                     exchanges.setdefault(number, []).append(seen)
 
-            return Account(_while(ours, noted(self.sender, note)), self._once, now, self.revision)
+            return self._account_through(_while(ours, noted(self.sender, note)), now)
 
         return account
 
     def account(self) -> Account:
         """The account without notes, for probes and polls."""
-        return Account(self.sender, self._once, time.time(), self.revision)
+        return self._account_through(self.sender, time.time())
+
+    def _account_through(self, send: Send, now: float) -> Account:
+        told = self._decisions
+        return Account(send, self._once, now, self.revision, told.recall, told.remember)
 
     def _once(self, key: str, find: Callable[[], str]) -> str:
         """See ``sending.Once``. Raises ``NoRoom`` while another worker is finding it out."""

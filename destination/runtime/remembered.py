@@ -1,0 +1,126 @@
+"""What a connection remembers beyond a run: who said no when, and what was delivered last."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import redis
+
+from destination.runtime.store import PREFIX, script_text
+
+DAY = 86_400
+
+DECISIONS_DAYS = 400
+"""Days after which a no is forgotten, counted from when it was decided."""
+
+DECISIONS = 1_000_000
+"""The most decisions that a connection keeps; beyond it the oldest are forgotten."""
+
+SENT_SECONDS = DAY
+"""How long a delivery counts as the last one: what changed elsewhere is right again after a day."""
+
+CHUNK = 1_000
+"""Keys in one call: Redis serves nobody else meanwhile."""
+
+
+def _script(client: redis.Redis, name: str) -> Any:
+    """A script that may run on a full Redis: what it writes is bounded and lets rows drain."""
+    major = int(str(client.info("server")["redis_version"]).split(".")[0])
+    text = script_text(name, major)
+    allowed = major >= 7 and not text.startswith("#!")
+    return client.register_script(f"#!lua flags=allow-oom\n{text}" if allowed else text)
+
+
+def _short(*parts: str) -> bytes:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).digest()
+
+
+class Decisions:
+    """``Account.recall`` and ``Account.remember`` of one connection.
+
+    They go with the connection and not with its key, so that they outlive a new key. Raises
+    ``redis.RedisError``.
+    """
+
+    def __init__(self, client: redis.Redis, connection: str, most: int = DECISIONS) -> None:
+        self._client: Any = client
+        self._place = f"{PREFIX}{connection}:no"
+        self._most = most
+        self._remember = _script(client, "remember")
+
+    def recall(self, keys: Sequence[str]) -> list[float]:
+        """The latest time told for each key, 0 where none is known."""
+        found: list[float] = []
+        for some in _chunks(keys):
+            scores = self._client.zmscore(self._place, [_short(key) for key in some])
+            found += [score or 0.0 for score in scores]
+        return found
+
+    def remember(self, times: Mapping[str, float]) -> None:
+        """Keep the latest time of each key."""
+        for some in _chunks(list(times)):
+            newest = max(times[key] for key in some)
+            told = [part for key in some for part in (times[key], _short(key))]
+            earliest = newest - DECISIONS_DAYS * DAY
+            self._remember(keys=[self._place], args=[earliest, self._most, *told])
+
+
+class LastSent:
+    """What was delivered last for each person by one mapping, as a digest; for a day."""
+
+    def __init__(self, client: redis.Redis, connection: str) -> None:
+        self._client = client
+        self._own = f"{PREFIX}{connection}:sent:"
+        self._sent = _script(client, "sent")
+
+    def known(self, mapping: str, people: Iterable[str]) -> dict[str, str]:
+        """Person -> digest of what was delivered last; nothing for whom something is under way."""
+        listed = list(dict.fromkeys(people))
+        found: dict[str, str] = {}
+        for some in _chunks(listed):
+            values: Any = self._client.mget([self._key(mapping, each) for each in some])
+            for person, value in zip(some, values, strict=True):
+                if value is not None and not value.startswith(b"~"):
+                    found[person] = value.decode()
+        return found
+
+    def sending(self, mapping: str, digests: Mapping[str, str]) -> None:
+        """Something is about to be sent: from now on nothing is known of these people."""
+        self._run("sending", mapping, digests)
+
+    def delivered(self, mapping: str, digests: Mapping[str, str]) -> None:
+        """It has arrived; where something else was sent since, nothing happens."""
+        self._run("delivered", mapping, digests)
+
+    def confirm(self, mapping: str, people: Iterable[str]) -> None:
+        """Whatever was under way for these people has arrived."""
+        self._run("confirm", mapping, dict.fromkeys(people, ""))
+
+    def _run(self, what: str, mapping: str, digests: Mapping[str, str]) -> None:
+        for some in _chunks(list(digests)):
+            self._sent(
+                keys=[self._key(mapping, person) for person in some],
+                args=[what, SENT_SECONDS, *(digests[person] for person in some)],
+            )
+
+    def _key(self, mapping: str, person: str) -> bytes:
+        return self._own.encode() + _short(mapping, person)
+
+
+class Alarms:
+    """Tells whether something is to be said now, so that it is said once and not for every row."""
+
+    def __init__(self, client: redis.Redis, connection: str) -> None:
+        self._client = client
+        self._own = f"{PREFIX}{connection}:alarm:"
+
+    def first(self, what: str, seconds: int = DAY) -> bool:
+        """Whether nobody has said ``what`` within ``seconds``."""
+        place = f"{self._own}{_short(what).hex()}"
+        return bool(self._client.set(place, 1, nx=True, ex=seconds))
+
+
+def _chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
