@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, Literal, Self
 
 from destination.errors import Rejected
 from destination.ingress.encoding import read_json
@@ -24,7 +25,7 @@ SAMPLE: Final = 64 << 10
 """Bytes that are looked at to find out how a file is written."""
 
 MAX_LINE: Final = 1 << 20
-"""Bytes of one line at the most; Klaviyo takes 100 KB of a profile."""
+"""Bytes of one row at the most; Klaviyo takes 100 KB of a profile."""
 
 MAX_CELL: Final = 131_072
 """Characters of one cell at the most, the default of Python's csv module."""
@@ -136,69 +137,66 @@ def _check_start(start: bytes) -> None:
         raise _bad("it is empty")
 
 
-@dataclass(slots=True)
 class _Source:
-    """The lines of a file as text. ``trouble`` is what was wrong with those read last."""
+    """The lines of a file as text, each with its end.
 
-    start: bytes
-    rest: Iterator[bytes]
-    encoding: str
-    number: int = 0
-    trouble: Malformed | None = field(default=None)
+    Raises ``Malformed`` for a line that cannot be read; the next one can be asked for all the same.
+    ``number`` is that of the line read last, ``size`` the bytes read since it was set to 0.
+    """
 
-    def lines(self) -> Iterator[str]:
-        """Each line with its end; what cannot be read is empty and leaves its ``trouble``."""
-        for line in self._bytes():
-            self.number += 1
-            if len(line) > MAX_LINE:
-                self.trouble = Malformed(
-                    "line_too_long", f"the line has more than {MAX_LINE:,} bytes: shorten it"
-                )
-                yield "\n"
-                continue
-            try:
-                yield line.decode(self.encoding)
-            except UnicodeDecodeError as error:
-                self.trouble = Malformed(
-                    "bad_encoding",
-                    f"byte {error.start + 1} of line {self.number:,} (0x{line[error.start]:02x}) is"
-                    f" not {self.encoding}: save the file as UTF-8, or name its encoding, such as"
-                    " latin-1 or cp1252",
-                )
-                yield "\n"
+    def __init__(self, start: bytes, rest: Iterator[bytes], encoding: str, number: int = 0) -> None:
+        self.number = number
+        self.size = 0
+        self._encoding = encoding
+        self._lines = _split(start, rest)
 
-    def _bytes(self) -> Iterator[bytes]:
-        end = b"\r" if b"\r" in self.start and b"\n" not in self.start else b"\n"
-        held = b""
-        for chunk in self._chunks():
-            if len(held) > MAX_LINE and end not in chunk:
-                continue
-            *lines, last = (held + chunk).split(end)
-            for line in lines:
-                yield line + b"\n"
-            # Of a line that is too long just enough is kept to know that it is.
-            held = last[: MAX_LINE + 1]
-        if held:
-            yield held
+    def __iter__(self) -> Self:
+        return self
 
-    def _chunks(self) -> Iterator[bytes]:
-        yield self.start
-        self.start = self.start[:0]
-        yield from self.rest
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        self.size += len(line)
+        if self.size > MAX_LINE:
+            raise Malformed("row_too_long", f"the row has more than {MAX_LINE:,} bytes: shorten it")
+        try:
+            return line.decode(self._encoding)
+        except UnicodeDecodeError as error:
+            raise Malformed(
+                "bad_encoding",
+                f"byte {error.start + 1} of line {self.number:,} (0x{line[error.start]:02x}) is not"
+                f" {self._encoding}: save the file as UTF-8, or name its encoding, such as latin-1"
+                " or cp1252",
+            ) from None
+
+
+def _split(start: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines, ended by a line feed. Of one that is too long just enough is kept to see it."""
+    end = b"\r" if b"\r" in start and b"\n" not in start else b"\n"
+    held = b""
+    for chunk in chain((start,), rest):
+        if len(held) > MAX_LINE and end not in chunk:
+            continue
+        *lines, last = (held + chunk).split(end)
+        for line in lines:
+            yield line + b"\n"
+        held = last[: MAX_LINE + 1]
+    if held:
+        yield held
 
 
 def _json_lines(source: _Source) -> Iterator[Line]:
-    for text in source.lines():
-        problem, source.trouble = source.trouble, None
-        if not problem and not text.strip():
-            continue
-        cells = (text.strip(),)
+    while True:
+        source.size = 0
+        text = ""
         try:
-            if problem:
-                raise problem
-            yield Line(source.number, _object(text), cells)
-        except Malformed as error:
-            yield Line(source.number, {}, cells, error)
+            text = next(source)
+            if text.strip():
+                yield Line(source.number, _object(text), (text.strip(),))
+        except Malformed as problem:
+            yield Line(source.number, {}, (text.strip(),), problem)
+        except StopIteration:
+            return
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -232,21 +230,19 @@ _Record = tuple[int, list[str], Malformed | None]
 
 def _records(source: _Source, delimiter: str) -> Iterator[_Record]:
     """The records that are not blank: line, cells, and why there are none."""
-    reader = csv.reader(source.lines(), delimiter=delimiter, strict=True)
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
     while True:
-        begun = source.number + 1
-        problem = None
+        begun, source.size = source.number + 1, 0
         try:
-            cells = next(reader, None)
+            cells = next(reader)
+            if any(cells):
+                yield begun, cells, None
+        except Malformed as problem:
+            yield begun, [], problem
         except csv.Error as error:
-            cells = []
-            problem = _csv_problem(str(error), begun, source.number)
-        problem = source.trouble or problem
-        source.trouble = None
-        if cells is None and not problem:
+            yield begun, [], _csv_problem(str(error), begun, source.number)
+        except StopIteration:
             return
-        if problem or any(cells or ()):
-            yield begun, cells or [], problem
 
 
 def _csv_problem(said: str, begun: int, end: int) -> Malformed:

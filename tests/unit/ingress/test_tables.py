@@ -106,7 +106,7 @@ def test_columns_without_name_at_the_end_may_be_empty() -> None:
         ("one", "wrong_number_of_cells"),
         ('"one"two,three', "bad_csv"),
         (f"one,{'x' * 140_000}", "bad_csv"),
-        (f"one,{'x' * (MAX_LINE + 10)}", "line_too_long"),
+        (f"one,{'x' * (MAX_LINE + 10)}", "row_too_long"),
     ],
 )
 def test_a_bad_line_costs_no_other(bad: str, code: str) -> None:
@@ -127,6 +127,14 @@ def test_an_open_quotation_mark_is_told_with_the_lines_it_swallowed() -> None:
     assert "lines 2 to" in found[0].problem.message
     assert found[-1].row["email"] == "p3999@acme.io"
     assert [each.problem for each in found[1:]] == [None] * (len(found) - 1)
+
+
+def test_a_row_of_many_lines_has_a_bound_too() -> None:
+    """Or an endless row of short cells would fill the memory."""
+    cells = ",".join(f'"{"x" * 900}\n"' for _ in range(1400))
+    found = lines(f"email,name\n{cells}\nann@acme.io,Ann\n", size=4096)
+    assert found[0].problem is not None
+    assert (found[0].number, found[0].problem.code) == (2, "row_too_long")
 
 
 def test_bytes_that_are_not_utf_8_are_told_with_the_remedy() -> None:
