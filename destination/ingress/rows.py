@@ -37,6 +37,8 @@ _ENVELOPES = ("rows", "records", "data")
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _RUNS = ("sync_run_id", "sync_run_at")
 _CONTROL = ("_op", "_file_line")
+_KEYS = ("email", "external_id", "phone_number")
+"""Columns that are a row's key when none is named: changes of one key keep their order."""
 _MOMENTARY = ("event", "order")
 """Objects of which each row is something that happened once; rows of others are states, and the
 same state may come again later and mean a change back."""
@@ -69,7 +71,7 @@ def parse_rows(
 
     The operation is the row's ``_op``, else ``?op=``, else the header ``X-Operation``, else
     ``operation`` or ``action`` beside the rows, else an upsert. The row's key is the column that
-    ``?key=`` names. A resent row has the messageId it had: it covers object, key, operation and row,
+    ``?key=`` names, else the first identifier that it has. A resent row has the messageId it had: it covers object, key, operation and row,
     and for states also the run (``?run=``, ``Idempotency-Key``, Census' ``sync_run_id``), else the
     minute of receipt, so that a list joined, left and joined again is three changes. A row's
     ``_file_line`` is its place in the file that is the run: equal rows of one file are two then, also of
@@ -193,7 +195,7 @@ def message_of(row: Any, load: Load) -> dict[str, Any]:
         "properties": columns,
         "context": {"source": {name: value for name, value in source.items() if value}},
     }
-    key = columns.get(load.key) if load.key else None
+    key = _key(columns, load.key)
     if key is not None:
         message["__segment_id"] = key if type(key) is str else seen(key)
     line = row.get("_file_line")
@@ -203,6 +205,13 @@ def message_of(row: Any, load: Load) -> dict[str, Any]:
         facts += [] if line is None else [line]
         message["messageId"] = f"row-{digest(facts)}"
     return message
+
+
+def _key(columns: Mapping[str, Any], named: str) -> Any:
+    """The row's key, None where it has none."""
+    if named:
+        return columns.get(named)
+    return next((columns[name] for name in _KEYS if columns.get(name)), None)
 
 
 def _read_line(line: bytes) -> Any:

@@ -64,6 +64,25 @@ def test_a_row_is_the_event_of_segments_reverse_etl() -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "query", "key"),
+    [
+        ({"email": "a@b.c", "external_id": "7"}, {}, "a@b.c"),
+        ({"email": "", "external_id": 7}, {}, "7"),
+        ({"phone_number": "+15005550006"}, {}, "+15005550006"),
+        ({"plan": "pro"}, {}, None),
+        ({"email": "a@b.c", "ID": 5}, {"key": "ID"}, "5"),
+        ({"email": "a@b.c"}, {"key": "ID"}, None),
+    ],
+)
+def test_a_row_has_the_key_that_is_named_or_else_its_identifier(
+    row: dict[str, Any], query: dict[str, str], key: str | None
+) -> None:
+    """Whatever happens to one key keeps its order."""
+    [event] = read([row], query=query).events
+    assert event.body.get("__segment_id") == key
+
+
+@pytest.mark.parametrize(
     "document",
     [
         [ROW, ROW | {"plan": "Free"}],
