@@ -21,6 +21,7 @@ from destination.runtime.gate import Gate
 from destination.runtime.intake import Intake, accept_client
 from destination.runtime.recent_events import Recorder
 from destination.runtime.watch import Watch
+from destination.runtime.wire import GuardedProtocol
 from destination.settings import Settings, check_write_keys
 
 GRACE = 5
@@ -112,7 +113,8 @@ def serve(settings: Settings, redis_url: str, host: str, port: int) -> None:
         create_app(settings, redis_url),
         host=host,
         port=port,
-        http="httptools",
+        http=GuardedProtocol,
+        ws="none",
         loop="uvloop",
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=30,

@@ -1,0 +1,467 @@
+"""Hostile and clumsy callers at the real server: each loses its own request and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.acceptance.stack import KEY, Stack, until
+
+AUTH = b"Authorization: Basic " + base64.b64encode(KEY.encode() + b":")
+BODY = b'{"type":"page","userId":"u-1","name":"Home"}'
+LENGTH = b"Content-Length: %d" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked"
+TRACK = b"POST /v1/page HTTP/1.1"
+HOST = b"Host: destination.example"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Stack]:
+    """One installation for all tests here; none of them may do it any harm."""
+    with tempfile.TemporaryDirectory(prefix="dst") as folder:
+        stack = Stack(Path(folder))
+        try:
+            stack.up()
+            yield stack
+            log = (stack.folder / "serve.log").read_text()
+            assert "Traceback" not in log
+            assert "internal_error" not in log
+        finally:
+            stack.down()
+
+
+def head(*lines: bytes) -> bytes:
+    """A head of these lines."""
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def connection(stack: Stack) -> socket.socket:
+    """A fresh connection to the server."""
+    port = int(stack.server.rpartition(":")[2])
+    found = socket.create_connection(("127.0.0.1", port), timeout=20)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return found
+
+
+def heard(talking: socket.socket, *, answers: int = 0) -> bytes:
+    """What the server says until it closes, or until it has given so many answers."""
+    said = b""
+    try:
+        while part := talking.recv(65_536):
+            said += part
+            if answers and len(statuses(said)) >= answers and said.endswith(b"}"):
+                break
+    except ConnectionResetError:
+        pass
+    return said
+
+
+def statuses(said: bytes) -> list[int]:
+    """The statuses of all answers."""
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", said)]
+
+
+def received(stack: Stack) -> int:
+    """How many events the server says it was sent."""
+    sources = stack.counts()["sources"]
+    return int(sources["default"]["received"]) if sources else 0
+
+
+SMUGGLED = head(TRACK, HOST, AUTH, LENGTH) + BODY
+
+MALFORMED = {
+    "length and chunks": head(TRACK, HOST, AUTH, LENGTH, CHUNKED) + b"0\r\n\r\n" + SMUGGLED,
+    "chunks and length": head(TRACK, HOST, AUTH, CHUNKED, b"Content-Length: 4") + b"5c\r\n" + SMUGGLED,
+    "two lengths": head(TRACK, HOST, AUTH, LENGTH, b"Content-Length: 0") + BODY + SMUGGLED,
+    "the same length twice": head(TRACK, HOST, AUTH, LENGTH, LENGTH) + BODY,
+    "a list of lengths": head(TRACK, HOST, AUTH, b"Content-Length: 5, 5") + b"hello",
+    "a signed length": head(TRACK, HOST, AUTH, b"Content-Length: +5") + b"hello",
+    "a negative length": head(TRACK, HOST, AUTH, b"Content-Length: -1") + b"hello",
+    "a hexadecimal length": head(TRACK, HOST, AUTH, b"Content-Length: 0x5") + b"hello",
+    "a length with a gap": head(TRACK, HOST, AUTH, b"Content-Length: 5 0") + b"hello",
+    "a length beyond all bounds": head(TRACK, HOST, AUTH, b"Content-Length: " + b"9" * 40),
+    "an empty length": head(TRACK, HOST, AUTH, b"Content-Length:") + b"hello",
+    "an unknown coding": head(TRACK, HOST, AUTH, b"Transfer-Encoding: xchunked") + b"0\r\n\r\n",
+    "identity": head(TRACK, HOST, AUTH, b"Transfer-Encoding: identity") + b"0\r\n\r\n",
+    "chunks inside": head(TRACK, HOST, AUTH, b"Transfer-Encoding: chunked, gzip") + b"0\r\n\r\n",
+    "two codings": head(TRACK, HOST, AUTH, CHUNKED, b"Transfer-Encoding: identity") + b"0\r\n\r\n",
+    "a hidden coding": head(TRACK, HOST, AUTH, LENGTH, b"Transfer-Encoding:\x0bchunked") + SMUGGLED,
+    "a gap before the colon": head(TRACK, HOST, AUTH, b"Content-Length : 44") + BODY,
+    "a gap in a name": head(TRACK, HOST, AUTH, LENGTH, b"X Y: 1") + BODY,
+    "no name": head(TRACK, HOST, AUTH, LENGTH, b": 1") + BODY,
+    "no colon": head(TRACK, HOST, AUTH, LENGTH, b"nothing") + BODY,
+    "bare line feeds": head(TRACK, HOST, AUTH, LENGTH).replace(b"\r\n", b"\n") + BODY,
+    "a bare carriage return": head(TRACK, HOST, AUTH, LENGTH, b"X: 1\r" + CHUNKED) + BODY,
+    "a NUL in a value": head(TRACK, HOST, AUTH, LENGTH, b"X: a\0b") + BODY,
+    "a NUL in a name": head(TRACK, HOST, AUTH, LENGTH, b"X\0: a") + BODY,
+    "a folded header": head(TRACK, HOST, AUTH, LENGTH, b"X: a\r\n b") + BODY,
+    "a folded first header": head(TRACK, b" X: a", HOST, AUTH, LENGTH) + BODY,
+    "no host": head(TRACK, AUTH, LENGTH) + BODY,
+    "two hosts": head(TRACK, HOST, HOST, AUTH, LENGTH) + BODY,
+    "a method in lower case": head(b"post /v1/page HTTP/1.1", HOST, AUTH, LENGTH) + BODY,
+    "HTTP/0.9": b"GET /health\r\n\r\n",
+    "HTTP/9.9": head(b"POST /v1/page HTTP/9.9", HOST, AUTH, LENGTH) + BODY,
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "a gap in the address": head(b"POST /v1/page x HTTP/1.1", HOST, AUTH, LENGTH) + BODY,
+    "a raw byte in the address": head(b"POST /v1/p\xc3\xa4ge HTTP/1.1", HOST, AUTH, LENGTH) + BODY,
+    "CONNECT": head(b"CONNECT evil.example:80 HTTP/1.1", HOST),
+    "an upgrade with a body": head(TRACK, HOST, AUTH, LENGTH, b"Connection: Upgrade", b"Upgrade: h2c")
+    + BODY + SMUGGLED,
+    "a negative chunk": head(TRACK, HOST, AUTH, CHUNKED) + b"-5\r\nhello\r\n0\r\n\r\n",
+    "a chunk beyond all bounds": head(TRACK, HOST, AUTH, CHUNKED) + b"f" * 17 + b"\r\nhello\r\n",
+    "a chunk line with a bare feed": head(TRACK, HOST, AUTH, CHUNKED) + b"5\nhello\r\n0\r\n\r\n",
+    "a chunk longer than it says": head(TRACK, HOST, AUTH, CHUNKED) + b"5\r\nhelloXX0\r\n\r\n",
+    "a chunk in 0x": head(TRACK, HOST, AUTH, CHUNKED) + b"0x5\r\nhello\r\n0\r\n\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_request_that_two_parsers_could_read_in_two_ways_is_refused(
+    server: Stack, what: str
+) -> None:
+    """One 400, the connection ends, and nothing that came with it was taken."""
+    before = received(server)
+    with connection(server) as talking:
+        talking.sendall(MALFORMED[what])
+        said = heard(talking)
+    assert statuses(said) == [400]
+    assert b'"code":"bad_request"' in said
+    assert received(server) == before
+
+
+GREEDY = {
+    "101 headers": head(TRACK, HOST, AUTH, LENGTH, *(b"X-%d: 1" % n for n in range(101))) + BODY,
+    "5,000 headers": head(TRACK, HOST, AUTH, LENGTH, *(b"X-%d: 1" % n for n in range(5000))) + BODY,
+    "a header of 33 KB": head(TRACK, HOST, AUTH, LENGTH, b"X: " + b"a" * 33_000) + BODY,
+    "300 KB of one header": TRACK + b"\r\nX: " + b"a" * 300_000,
+    "an address of 200 KB": b"POST /v1/page?" + b"a" * 200_000,
+    "a trailer of 200 KB": head(TRACK, HOST, AUTH, CHUNKED) + b"2\r\n{}\r\n0\r\nX: " + b"a" * 200_000,
+    "a chunk's extension of 200 KB": head(TRACK, HOST, AUTH, CHUNKED) + b"2;" + b"a" * 200_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", GREEDY)
+def test_a_head_out_of_bounds_is_refused_before_it_is_whole(server: Stack, what: str) -> None:
+    """431, and the connection ends."""
+    with connection(server) as talking:
+        talking.sendall(GREEDY[what])
+        assert statuses(heard(talking)) == [431]
+
+
+ODD = {
+    "just within the bounds": (head(TRACK, HOST, AUTH, LENGTH, b"X: " + b"a" * 31_000) + BODY, 200),
+    "an absolute address": (
+        head(b"POST http://destination.example/v1/page HTTP/1.1", HOST, AUTH, LENGTH) + BODY,
+        200,
+    ),
+    "an extension of a chunk": (
+        head(TRACK, HOST, AUTH, CHUNKED) + b"%x;a=b\r\n" % len(BODY) + BODY + b"\r\n0\r\n\r\n",
+        200,
+    ),
+    "a credential in a trailer": (
+        head(TRACK, HOST, CHUNKED)
+        + b"%x\r\n" % len(BODY) + BODY + b"\r\n0\r\n" + AUTH + b"\r\n\r\n",
+        401,
+    ),
+    "an expectation": (head(TRACK, HOST, AUTH, LENGTH, b"Expect: 100-continue") + BODY, 200),
+    "HTTP/1.0 without a host": (head(b"GET /health HTTP/1.0"), 200),
+    "TRACE": (head(b"TRACE /v1/page HTTP/1.1", HOST), 405),
+    "DELETE": (head(b"DELETE /v1/page HTTP/1.1", HOST), 405),
+    "OPTIONS *": (head(b"OPTIONS * HTTP/1.1", HOST), 404),
+    "two slashes": (head(b"GET //health HTTP/1.1", HOST), 404),
+    "dots": (head(b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1", HOST), 404),
+    "an upgrade to h2c": (
+        head(b"GET /health HTTP/1.1", HOST, b"Connection: Upgrade", b"Upgrade: h2c"),
+        200,
+    ),
+    "an upgrade to a web socket": (
+        head(b"GET /health HTTP/1.1", HOST, b"Connection: Upgrade", b"Upgrade: websocket"),
+        200,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_an_odd_request_gets_its_one_answer(server: Stack, what: str) -> None:
+    """As HTTP has it; nothing is upgraded to."""
+    data, expected = ODD[what]
+    with connection(server) as talking:
+        talking.sendall(data)
+        said = heard(talking, answers=2 if "expectation" in what else 1)
+    assert [status for status in statuses(said) if status != 100] == [expected]
+
+
+def test_pipelined_requests_are_all_answered_in_order(server: Stack) -> None:
+    """A hundred at once; what follows a broken one is not looked at."""
+    with connection(server) as talking:
+        talking.sendall(SMUGGLED * 100)
+        assert statuses(heard(talking, answers=100)) == [200] * 100
+    before = received(server)
+    with connection(server) as talking:
+        talking.sendall(SMUGGLED * 3 + head(TRACK, AUTH, LENGTH) + BODY + SMUGGLED)
+        assert statuses(heard(talking)) == [200] * 3
+    assert received(server) == before + 3
+
+
+SLOW = {
+    "nothing": (b"", b""),
+    "half a request line": (b"POST /v1/pa", b""),
+    "trickling headers": (TRACK + b"\r\nX: ", b"a"),
+    "empty lines": (b"\r\n", b"\r\n"),
+    "a trickling body": (head(TRACK, HOST, AUTH, LENGTH), b" "),
+    "a body that never comes": (head(TRACK, HOST, AUTH, LENGTH), b""),
+    "the rest of an answered body": (
+        head(b"POST /nowhere HTTP/1.1", HOST, b"Content-Length: 999999"),
+        b"a",
+    ),
+    "a second request that trickles": (SMUGGLED + b"POST", b" "),
+}
+
+
+def test_slow_connections_are_closed_and_hold_up_nobody(server: Stack) -> None:
+    """Eight kinds, twenty of each; heads within 5 s, bodies within 10 s; others go on as before."""
+    before = latency(server)
+    open_, closed = [], 0
+    for first, rest in list(SLOW.values()) * 20:
+        talking = connection(server)
+        talking.sendall(first)
+        talking.setblocking(False)
+        open_.append((talking, rest))
+    during = latency(server)
+    end = time.monotonic() + 12.5
+    while open_ and time.monotonic() < end:
+        time.sleep(0.5)
+        for pair in list(open_):
+            if ended(*pair):
+                open_.remove(pair)
+                closed += 1
+    assert (closed, len(open_)) == (160, 0)
+    assert during < max(2 * before, 0.05)
+
+
+def latency(stack: Stack) -> float:
+    """The 95th percentile of 40 requests, in seconds."""
+    times = []
+    for _ in range(40):
+        started = time.perf_counter()
+        stack.http.get(f"{stack.server}/health").raise_for_status()
+        times.append(time.perf_counter() - started)
+    return sorted(times)[37]
+
+
+def ended(talking: socket.socket, rest: bytes) -> bool:
+    """Whether the server has closed the connection; if not, some more of the request is sent."""
+    try:
+        while part := talking.recv(65_536):
+            assert part
+        talking.close()
+    except BlockingIOError:
+        try:
+            talking.send(rest)
+        except OSError:
+            return True
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def post(stack: Stack, body: bytes, **headers: str) -> httpx.Response:
+    """Post these bytes as they are."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    url = f"{stack.server}/v1/track"
+    return stack.http.post(url, content=body, headers=named, auth=(KEY, ""))
+
+
+def track(message: str, value: str) -> bytes:
+    """A track call with this JSON text as a property."""
+    text = '{"type":"track","event":"Odd","userId":"u-odd","messageId":"%s","properties":{"v":%s}}'
+    return (text % (message, value)).encode("utf-8", "surrogatepass")
+
+
+UNSENDABLE = {
+    "NaN": "NaN",
+    "infinity": "-Infinity",
+    "beyond a double": "1e400",
+    "a lone surrogate": '"\\ud800"',
+    "a raw surrogate": '"\ud800"',
+    "overlong": '"\\uD83D"',
+    "depth 101": "[" * 101 + "]" * 101,
+    "depth 100,000": "[" * 100_000 + "]" * 100_000,
+    "a million unclosed": "[" * 1_000_000,
+    "5,000 digits": "9" * 5_000,
+    "a comment": "1 /* */",
+    "a trailing comma": "[1,]",
+    "a leading zero": "01",
+    "single quotes": "'a'",
+}
+
+
+@pytest.mark.parametrize("what", UNSENDABLE)
+def test_what_could_never_be_sent_is_refused_at_once(server: Stack, what: str) -> None:
+    """400 with the reason, in a moment, and nothing is stored."""
+    started = time.monotonic()
+    answer = post(server, track("never", UNSENDABLE[what]))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert time.monotonic() - started < 0.5
+
+
+SENDABLE = {
+    "minus zero": "-0",
+    "2^53 + 1": "9007199254740993",
+    "2^63 - 1": "9223372036854775807",
+    "a NUL": '"a\\u0000b"',
+    "right to left": '"\\u202egnp.exe"',
+    "an emoji": '"\\ud83d\\ude00"',
+    "odd keys": '{"":1,"__proto__":2,"a.b":3,"$x":4,"constructor":{"a":1}}',
+    "depth 8": "[" * 8 + "]" * 8,
+}
+
+
+def test_what_is_taken_arrives_as_it_was(server: Stack) -> None:
+    """Numbers keep their digits and texts their characters, all the way to Klaviyo."""
+    for number, text in enumerate(SENDABLE.values()):
+        assert post(server, track(f"odd-{number}", text)).status_code == 200
+    server.settle()
+    held = {
+        event["unique_id"]: event["properties"]["v"]
+        for event in server.held()["events"]
+        if event["metric"] == "Odd" and "v" in event["properties"]
+    }
+    sent = {f"odd-{n}": json.loads(text) for n, text in enumerate(SENDABLE.values())}
+    assert {name: held.get(name, "dead") for name in sent} == sent
+
+
+def test_a_number_that_only_klaviyo_refuses_is_a_dead_letter_that_says_so(server: Stack) -> None:
+    """An integer beyond 64 bits keeps its digits to the end; Klaviyo has the last word."""
+    assert post(server, track("wide", "18446744073709551616")).status_code == 200
+    server.settle()
+    (letter,) = server.http.get(f"{server.server}/admin/dead").json()["dead"]
+    assert "64 bits" in letter["message"]
+    shown = server.http.get(f"{server.server}/admin/dead/{letter['id']}").json()
+    assert shown["event"]["properties"]["v"] == 2**64
+
+
+COMPRESSED = {
+    "a bomb": (gzip.compress(b" " * 100_000_000), 413),
+    "a bomb in a bomb": (gzip.compress(gzip.compress(b" " * 100_000_000)), 400),
+    "cut short": (gzip.compress(BODY)[:-9], 400),
+    "two members": (gzip.compress(BODY[:10]) + gzip.compress(BODY[10:]), 200),
+    "rubbish behind it": (gzip.compress(BODY) + b"rubbish", 400),
+    "no gzip": (b"{}" + BODY, 400),
+}
+
+
+@pytest.mark.parametrize("what", COMPRESSED)
+def test_compressed_bodies_are_inflated_within_bounds(server: Stack, what: str) -> None:
+    """A bomb costs a moment and no memory."""
+    body, expected = COMPRESSED[what]
+    started = time.monotonic()
+    answer = server.http.post(
+        f"{server.server}/v1/page",
+        content=body,
+        headers={"content-encoding": "gzip"},
+        auth=(KEY, ""),
+    )
+    assert answer.status_code == expected
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip"])
+def test_other_encodings_are_refused(server: Stack, encoding: str) -> None:
+    """415 says which are not."""
+    answer = post(server, BODY, content_encoding=encoding)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_encoding")
+
+
+def test_bodies_at_the_bounds(server: Stack) -> None:
+    """4 MiB is taken as a whole, one byte more is not, with and without a length."""
+    event = {"type": "page", "userId": "u", "messageId": "big"}
+    frame = len(json.dumps({"batch": [event], "pad": ""}))
+    for more, expected in ((0, 200), (1, 413)):
+        size = 4 * 1024 * 1024 + more - frame
+        body = json.dumps({"batch": [event], "pad": "a" * size}).encode()
+        url = f"{server.server}/v1/batch"
+        whole = server.http.post(url, content=body, auth=(KEY, ""))
+        parts = server.http.post(url, content=iter([body[:1000], body[1000:]]), auth=(KEY, ""))
+        assert (whole.status_code, parts.status_code) == (expected, expected)
+
+
+def test_an_event_posted_fifty_times_at_once_counts_once(server: Stack) -> None:
+    """Every one of them hears 200."""
+    before = server.counts()["sources"]["default"]
+    body = track("fifty", "1")
+    with ThreadPoolExecutor(50) as pool, httpx.Client(trust_env=False, timeout=10) as http:
+        url = f"{server.server}/v1/track"
+        answers = [
+            pool.submit(http.post, url, content=body, auth=(KEY, "")) for _number in range(50)
+        ]
+        assert {answer.result().status_code for answer in answers} == {200}
+    after = server.counts()["sources"]["default"]
+    assert after["accepted"] == before["accepted"] + 1
+    assert after["duplicate"] == before["duplicate"] + 49
+
+
+def test_who_leaves_before_the_answer_has_posted_whole_or_not_at_all(server: Stack) -> None:
+    """Posted again, each event is there once, whether the first post was taken or not."""
+    server.settle()
+    for number in range(60):
+        body = track(f"left-{number}", "1")
+        length = b"Content-Length: %d" % len(body)
+        data = head(b"POST /v1/track HTTP/1.1", HOST, AUTH, length) + body
+        with connection(server) as talking:
+            talking.sendall(data if number % 2 else data[: -number - 1])
+    for number in range(60):
+        assert post(server, track(f"left-{number}", "1")).status_code == 200
+    server.settle()
+    held = [event["unique_id"] for event in server.held()["events"]]
+    assert sorted(name for name in held if name.startswith("left-")) == sorted(
+        f"left-{number}" for number in range(60)
+    )
+
+
+def test_one_lonely_event_is_delivered_without_another_to_push_it(server: Stack) -> None:
+    """Within the second for which a batch may wait, and one more."""
+    server.settle()
+    assert post(server, track("lonely", "1")).status_code == 200
+    until(
+        lambda: any(event["unique_id"] == "lonely" for event in server.held()["events"]),
+        2,
+        server.logs(),
+    )
+
+
+def test_sigterm_ends_a_server_with_a_body_that_never_comes(server: Stack) -> None:
+    """Within ten seconds, whatever is open; and it starts again."""
+    talking = connection(server)
+    talking.sendall(head(TRACK, HOST, AUTH, b"Content-Length: 1000") + b"{")
+    time.sleep(0.1)
+    ending = threading.Thread(target=server.kill, args=("serve", signal.SIGTERM))
+    started = time.monotonic()
+    ending.start()
+    ending.join(12)
+    assert time.monotonic() - started < 10
+    talking.close()
+    server.start("serve")
+    server.wait_ready()
+
+
+def test_nothing_of_this_left_a_wrong_count(server: Stack) -> None:
+    """All that was taken is accounted for."""
+    counts: dict[str, Any] = server.settle()
+    assert counts["imbalance"] == []
