@@ -35,6 +35,7 @@ class Fault:
         self.number = number
         self.rule = rule
         self.fired = 0
+        self.lifted = False
 
 
 class Installation(Stack):
@@ -201,14 +202,20 @@ class Installation(Stack):
         self.faults.append(fault)
         return fault
 
+    def unmet(self) -> list[Fault]:
+        """The rules at the sandbox that no request has met yet; notes how often the others have."""
+        listed = self.http.get(f"{self.sandbox}/sandbox/faults").json()["faults"]
+        fired = {rule["id"]: rule["fired"] for rule in listed}
+        for fault in self.faults:
+            fault.fired = fired.get(fault.number, fault.fired)
+        return [fault for fault in self.faults if fault.number in fired and not fault.fired]
+
     def lift(self) -> None:
         """End all rules at the sandbox, and note how often each has fired."""
-        listed = self.http.get(f"{self.sandbox}/sandbox/faults").json()
-        rules = listed["faults"] if isinstance(listed, dict) else listed
-        fired = {rule["id"]: rule["fired"] for rule in rules}
+        self.unmet()
         for fault in self.faults:
-            if fault.number in fired:
-                fault.fired = fired[fault.number]
+            if not fault.lifted:
+                fault.lifted = True
                 self.count(fault.name, fault.fired)
         self.control("faults/clear", {})
 

@@ -15,6 +15,9 @@ from tests.chaos.poster import Pace, Poster
 from tests.chaos.reconciler import reconcile, report
 from tests.chaos.traffic import Message, Traffic
 
+PATIENCE = 20.0
+"""Seconds that a fault at the sandbox gets to be met."""
+
 
 class Failed(AssertionError):
     """An invariant does not hold; the text is the reconciler's report."""
@@ -72,6 +75,10 @@ class Ordeal:
     def settle(self, seconds: float = 60) -> Evidence:
         """Lift what is left of the faults, wait until nothing is pending, and gather."""
         self.installation.wait_ready()
+        end = time.monotonic() + PATIENCE
+        while self.installation.unmet() and time.monotonic() < end:
+            if self.installation.drained(0.2):
+                break  # nothing is left that could meet a fault
         self.installation.lift()
         lifted = time.time()
         drained = time.time() if self.installation.drained(seconds) else None

@@ -57,6 +57,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[Writer] = set()
 
     def start(self) -> None:
         """Listen; ``port`` is known then."""
@@ -96,9 +97,12 @@ class Proxy:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._turn(CALM)
+        # Not cancelled: a connection cancelled while it is being made is left open.
+        while self._tasks:
+            for writer in self._open:
+                writer.transport.abort()
+            await asyncio.wait(self._tasks, timeout=0.05)
         await asyncio.sleep(0.01)  # aborted transports close their sockets in the next round
 
     async def _serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
@@ -111,19 +115,19 @@ class Proxy:
         except OSError:
             _reset(writer)
             return
+        self._open |= {ahead, writer}
         there = asyncio.create_task(self._requests(reader, ahead, writer))
         back = asyncio.create_task(self._answers(behind, writer))
-        try:
-            # An answer may still come to who has stopped sending; without Klaviyo there is none.
-            await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-            if there.done() and not back.done():
-                await asyncio.wait({back}, timeout=1)
-        finally:
-            there.cancel()
-            back.cancel()
-            await asyncio.gather(there, back, return_exceptions=True)
-            ahead.close()
-            writer.close()
+        # An answer may still come to who has stopped sending; without Klaviyo there is none.
+        await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
+        if there.done() and not back.done():
+            await asyncio.wait({back}, timeout=1)
+        there.cancel()
+        back.cancel()
+        await asyncio.gather(there, back, return_exceptions=True)
+        self._open -= {ahead, writer}
+        ahead.close()
+        writer.close()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, Writer]:
         if self._target.startswith("/"):

@@ -53,6 +53,8 @@ def invented(evidence: Evidence) -> Finding:
         if want is None:
             finding.wrong(f"event {event['metric']} {event['unique_id']} was never posted", key[0])
             continue
+        if key[1] != METRICS["product"]:
+            finding.expect(event["unique_id"], key[0], f"unique_id of {key}", key[0])
         finding.expect(emails.get(event["profile"]), want.email, f"profile of {key}", key[0])
         finding.expect(event["properties"], want.properties, f"properties of {key}", key[0])
         finding.expect(_instant(event["time"]), _instant(want.time), f"time of {key}", key[0])

@@ -48,7 +48,7 @@ def _windows(operation: str, attempts: list[Attempt], finding: Finding) -> None:
 
 
 def _pauses(evidence: Evidence, operation: str, attempts: list[Attempt], finding: Finding) -> None:
-    until, since, late = 0.0, 0.0, 0
+    until = since = 0.0
     for attempt in attempts:
         finding.checked += 1
         if since + IN_FLIGHT < attempt.t < until - 0.01:
@@ -56,16 +56,15 @@ def _pauses(evidence: Evidence, operation: str, attempts: list[Attempt], finding
                 f"{operation} (request {attempt.seq}) came {attempt.t - since:.2f} s after a 429"
                 f" that asked for {until - since:.2f} s"
             )
-        elif since < attempt.t < until - 0.01:
-            late += 1
         if attempt.status == 429:
             asked = _asked(evidence, attempt)
             if asked is None:
                 if not attempt.fault:
                     finding.wrong(f"{operation} (request {attempt.seq}) was over the limit")
                 continue
-            if attempt.t + asked > until:
-                since, until = attempt.t, attempt.t + asked
+            if attempt.t >= until:
+                since = attempt.t
+            until = max(until, attempt.t + asked)
 
 
 def _asked(evidence: Evidence, attempt: Attempt) -> float | None:

@@ -1,0 +1,62 @@
+"""The lanes, one command each; see docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from click import echo as say
+
+from tests.chaos.sabotage import LANE, commit_sabotage
+
+SEEDS = Path(__file__).with_name("seeds.txt")
+
+
+def sabotage(seed: int, arguments: argparse.Namespace) -> bool:
+    """Every deliberate bug must be found."""
+    names = arguments.only or list(LANE)
+    missed = []
+    for name in names:
+        started = time.monotonic()
+        caught, told = commit_sabotage(name, seed, innocent=arguments.innocent)
+        verdict = "ok    " if caught else "MISSED"
+        say(f"{verdict} {name} ({time.monotonic() - started:.0f} s)")
+        for line in told.splitlines():
+            say(f"       {line}")
+        if not caught:
+            missed.append(name)
+    what = "innocent runs acquitted" if arguments.innocent else "deliberate bugs found"
+    say(f"{len(names) - len(missed)} of {len(names)} {what}")
+    return not missed
+
+
+LANES: dict[str, Callable[[int, argparse.Namespace], bool]] = {"sabotage": sabotage}
+
+
+def main() -> int:
+    """Run a lane; status 1 when something does not hold, and its seed is kept then."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("lane", choices=sorted(LANES))
+    parser.add_argument("--seed", type=int, help="default: a new one")
+    parser.add_argument("--only", action="append", help="run only this part of the lane")
+    parser.add_argument("--innocent", action="store_true", help="sabotage without the bugs")
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
+    say(f"CHAOS_SEED={seed}")
+    started = time.monotonic()
+    good = LANES[arguments.lane](seed, arguments)
+    say(
+        f"{arguments.lane} {'holds' if good else 'FAILED'} after {time.monotonic() - started:.0f} s"
+    )
+    if not good and not arguments.innocent:
+        with SEEDS.open("a", encoding="utf-8") as kept:
+            kept.write(f"{arguments.lane} {seed}\n")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
