@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from destination.ingress.normalise import wants_klaviyo
 from destination.mapping.file import Mapping
 from destination.pipeline import Route, matching
 from destination.registry import DESTINATIONS
+from destination.runtime.floods import Floods
 from destination.runtime.intake import Counting, Entry, Intake, Target
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
@@ -66,6 +68,7 @@ class Gate:
         for source in settings.sources.values():
             _check_actions(source)
         self._usable: dict[str, Usable] = {}
+        self._floods = Floods(settings.rates(), time.monotonic())
         self.mappings = {
             name: Mappings(
                 connection.mappings,
@@ -134,8 +137,10 @@ class Gate:
 
         Gives a letter per event: ``A`` accepted, ``D`` duplicate, ``U`` unmatched. Events straight
         from clients (``from_client``) also obey their ``integrations``. What only mappings of
-        actions want that the source may not cause is unmatched. Raises ``Rejected`` 503.
+        actions want that the source may not cause is unmatched. Raises ``Rejected``: 429 for a
+        source that posts too fast, 503.
         """
+        self._floods.admit(source.name, len(events) + len(refused), time.monotonic())
         usable = self.usable(source)
         letters: list[str] = []
         entries: list[Entry] = []

@@ -102,6 +102,7 @@ Revision = Annotated[str, BeforeValidator(_stripped), AfterValidator(_revision)]
 Name = Annotated[str, AfterValidator(_name)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Hours = Annotated[float, Field(gt=0, le=24 * 30, allow_inf_nan=False)]
 SignatureScheme = Annotated[Scheme, BeforeValidator(_known), AfterValidator(_lowered)]
 Lower = BeforeValidator(_lower)

@@ -13,6 +13,7 @@ from destination.settings.kinds import (
     Hours,
     Lower,
     Name,
+    Rate,
     RedisUrl,
     Revision,
     Seconds,
@@ -76,6 +77,11 @@ class Source(BaseModel):
     audience_list: str = Field(
         default="",
         description="Id of the list of all Segment's Webhook Audiences; without it each has its own.",
+    )
+    rate: Rate | None = Field(
+        default=None,
+        description="Events a second that it may post to one server; DESTINATION_SOURCE_RATE"
+        " without it.",
     )
     integrations_names: Words = Field(
         default=("Klaviyo", "Klaviyo (Actions)", "KLAVIYO"),
@@ -171,6 +177,11 @@ class Settings(BaseModel):
         description="Seconds after which a silent worker's lane goes to another one. A worker"
         " renews its lease while it works, so this is not bound to the length of a request.",
     )
+    source_rate: Rate | None = Field(
+        default=None,
+        description="Events a second that a source may post to one server; more hear 429. Without"
+        " it any number.",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = Field(
         default="info", description="Least severity that is logged."
     )
@@ -183,6 +194,11 @@ class Settings(BaseModel):
     sources: dict[str, Source] = Field(default_factory=dict, description="Who may post, by name.")
     origins: dict[str, str] = Field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+
+    def rates(self) -> dict[str, float]:
+        """Events a second of each source that has a bound."""
+        found = {name: source.rate or self.source_rate for name, source in self.sources.items()}
+        return {name: rate for name, rate in found.items() if rate}
 
 
 FLAT = tuple(
