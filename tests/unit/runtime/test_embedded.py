@@ -47,10 +47,12 @@ def gone(pid: int) -> bool:
     """Whether a process has ended, even if nobody has collected it yet."""
     try:
         os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat").read_text()
     except ProcessLookupError:
         return True
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:  # no /proc on this system, or it ended just now: the next look tells
+        return False
+    return status.rpartition(")")[2].split()[0] == "Z"
 
 
 def back(server: EmbeddedRedis, key: str) -> str | None:
