@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from destination.action import Payload
@@ -16,6 +16,7 @@ from destination.delivery import Discard
 from destination.event import encode
 from destination.klaviyo.limits import EVENT_PROFILE_BYTES, PROFILE_BYTES, UNIQUE_ID
 from destination.klaviyo.revision import Shape
+from destination.klaviyo.times import to_text
 
 Json = dict[str, Any]
 
@@ -168,15 +169,21 @@ def event_problem(payload: Payload, shape: Shape, now: float) -> Discard | None:
     """Why an event cannot be sent: its profile is over 95 KB or its time out of Klaviyo's range."""
     time = payload.get("time")
     if isinstance(time, str):
-        moment = datetime.fromisoformat(time).timestamp()
-        if not shape.earliest_event < moment <= now + YEAR_AHEAD:
+        earliest, latest = _event_times(shape, now)
+        if not earliest < time <= latest:
             return Discard(
                 "time_out_of_range",
                 f"time is {time[:40]}; Klaviyo takes events of revision {shape.since} from "
-                f"{1970 + round(shape.earliest_event / 31_556_952)} until a year from now",
+                f"{earliest[:4]} until a year from now",
                 "time",
             )
     return _too_large("profile", payload.get("profile", {}), EVENT_PROFILE_BYTES)
+
+
+@lru_cache(maxsize=8)
+def _event_times(shape: Shape, now: float) -> tuple[str, str]:
+    """The bounds of Klaviyo's range, in the form of prepared times: texts of it sort like times."""
+    return to_text(shape.earliest_event), to_text(now + YEAR_AHEAD)
 
 
 def _too_large(what: str, value: Any, limit: int) -> Discard | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from destination.fields.dates import read_date
@@ -13,6 +14,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = 631_152_000  # 1990-01-01
 _YEAR: Final = 365 * 86_400
 _SECONDS_END: Final = 1e11
+# What most programs write and what we send: any day but February 29.
+_SENT: Final = re.compile(
+    r"[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
+)
 _COMMON: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -33,6 +40,8 @@ def to_iso(value: Any, now: float) -> str:
     Raises ``ValueError`` when it cannot be read or lies outside Klaviyo's range: after 1990 and at
     most a year after ``now``, in unix seconds (API reference, Create Event, ``time``).
     """
+    if isinstance(value, str) and _SENT.fullmatch(value) and _FIRST_TEXT < value <= _last_text(now):
+        return value
     moment = _moment(value)
     if moment is None:
         raise ValueError(f"{seen(value)} is not a time; send one such as 2026-01-31T12:00:00Z")
@@ -40,7 +49,24 @@ def to_iso(value: Any, now: float) -> str:
         raise ValueError(
             f"{seen(value)} is not a time that Klaviyo takes: after 1990 and at most one year ahead"
         )
+    return _text(moment)
+
+
+def to_text(seconds: float) -> str:
+    """A unix time in the form of ``to_iso``; texts of this form sort like the times they name."""
+    return _text(_EPOCH + timedelta(seconds=seconds))
+
+
+def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+@lru_cache(maxsize=8)
+def _last_text(now: float) -> str:
+    return to_text(now + _YEAR)
+
+
+_FIRST_TEXT: Final = to_text(_FIRST)
 
 
 def _moment(value: Any) -> datetime | None:

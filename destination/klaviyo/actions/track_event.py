@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 
 from destination.action import Action, Batch, Payload
 from destination.delivery import Outcome
@@ -111,10 +112,11 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     """
     now = shape(account.revision)
     problems = [event_problem(payload, now, account.now) for payload in payloads]
-    first: dict[str, int] = {}
-    for index, payload in enumerate(payloads):
-        if problems[index] is None:
-            first.setdefault(_key(payload, index), index)
+    keys = _keys(payloads)
+    first: dict[Hashable, int] = {}
+    for index, problem in enumerate(problems):
+        if problem is None:
+            first.setdefault(keys[index], index)
     chosen = list(first.values())
     sent = send_rows(
         [payloads[index] for index in chosen],
@@ -126,16 +128,23 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     )
     outcomes = dict(zip(chosen, sent, strict=True))
     return [
-        problems[index] or noted_for(outcomes[first[_key(payload, index)]], payload["profile"])
+        problems[index] or noted_for(outcomes[first[keys[index]]], payload["profile"])
         for index, payload in enumerate(payloads)
     ]
 
 
-def _key(payload: Payload, index: int) -> str:
-    unique = payload.get("unique_id")
-    if not unique:
-        return str(index)
-    return digest([person(payload["profile"]), payload["metric_name"], unique])
+def _keys(payloads: Sequence[Payload]) -> list[Hashable]:
+    """Per payload what is the same for events that Klaviyo takes for one.
+
+    Most ``unique_id`` occur once, and then nothing else needs to be looked at.
+    """
+    times = Counter(payload.get("unique_id") for payload in payloads)
+    return [
+        (person(payload["profile"]), payload["metric_name"], unique)
+        if (unique := payload.get("unique_id")) and times[unique] > 1
+        else index
+        for index, payload in enumerate(payloads)
+    ]
 
 
 ACTION = Action(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination.klaviyo.times import to_iso
+from destination.klaviyo.times import to_iso, to_text
 
 NOW = datetime(2026, 8, 1, tzinfo=UTC).timestamp()
 
@@ -180,3 +180,28 @@ def test_nothing_but_a_value_error_is_raised(value: Any) -> None:
     """Whatever comes in, the answer is a time or a reason."""
     with suppress(ValueError):
         assert to_iso(value, NOW).endswith("Z")
+
+
+@given(st.integers(0, 9999), st.integers(0, 19), st.integers(0, 39), st.integers(0, 29), st.data())
+def test_what_looks_as_it_is_sent_is_read_like_any_other_time(
+    year: int, month: int, day: int, hour: int, data: st.DataObject
+) -> None:
+    """Written with an offset of zero it is the same time, in range or not, a day or none."""
+    minute, second = data.draw(st.integers(0, 99)), data.draw(st.integers(0, 99))
+    year = data.draw(st.sampled_from([year, 1989, 1990, 2024, 2026, 2027]))
+    text = f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000"
+    assert _read(text + "Z") == _read(text + "+00:00")
+
+
+def _read(text: str) -> str | None:
+    try:
+        return to_iso(text, NOW)
+    except ValueError:
+        return None
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
+def test_times_as_text_sort_like_times(one: datetime, other: datetime) -> None:
+    """To the millisecond."""
+    early, late = sorted((one.timestamp(), other.timestamp()))
+    assert to_text(early) <= to_text(late)
