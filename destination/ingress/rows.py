@@ -90,7 +90,7 @@ def parse_rows(
         raise Rejected(400, "bad_request", "name the object: POST /rows/profile, /rows/list/{id}")
     rows, beside = _rows(inbound)
     check_count(rows, limits)
-    load = _load(inbound, target, beside)
+    load = load_of(inbound, target, beside)
     return explode(
         rows,
         arrival_of(inbound, from_client=False),
@@ -151,7 +151,8 @@ def _unwrapped(record: Any) -> Any:
     return fields if type(fields) is dict else record
 
 
-def _load(inbound: Inbound, target: str, beside: Mapping[str, Any]) -> Load:
+def load_of(inbound: Inbound, target: str, beside: Mapping[str, Any]) -> Load:
+    """What a request says about its rows; ``beside`` is what stands in the body beside them."""
     headers, query = inbound.headers, inbound.query
     said = (
         query.get("op"),

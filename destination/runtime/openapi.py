@@ -83,6 +83,19 @@ def operations() -> Iterator[Operation]:
             _RESULTS,
         ),
     )  # fmt: skip
+    yield Operation(
+        "/rows/{object}/upload", "rows", "A file of rows as the body, CSV or NDJSON, of any length",
+        ("post", "put"), (KEY,), (), ("Counted",),
+        (
+            ("op", "What happened to the rows: added, updated, removed, upsert, ..."),
+            ("key", "The column with each row's key."),
+            ("run", "The same for all attempts at one file; the minute of receipt without it."),
+            ("tool", "Name of the tool, for mappings and counts."),
+            ("encoding", "`utf-8` without it; `latin-1`, `cp1252`."),
+            ("delimiter", "What stands between cells; found out without it."),
+            ("columns", "The names of the columns, by commas, for a CSV file without them."),
+        ),
+    )  # fmt: skip
     for name, what in (("census", "Census / Fivetran Activations"), ("hightouch", "Hightouch")):
         summary = f"{what}: custom destination, JSON-RPC 2.0"
         yield Operation(f"/rpc/{name}", "rows", summary, POST, (KEY,), ("Call",), ("Reply",))

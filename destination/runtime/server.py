@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from destination.runtime import audiences, browser, posting, reference, rows, rpc, webhooks
+from destination.runtime import audiences, browser, posting, reference, rows, rpc, uploads, webhooks
 from destination.runtime.accounts import Accounts, Questions
 from destination.runtime.admin import Admin
 from destination.runtime.endings import Endings
@@ -66,6 +66,7 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
             *browser.routes(gate),
             *audiences.routes(gate, watch, asked),
             *webhooks.routes(gate, watch),
+            *uploads.routes(gate, watch),
             *rows.routes(gate, watch, Endings(client)),
             *rpc.routes(gate, watch, asked),
             *admin.routes(),
