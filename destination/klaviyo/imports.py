@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from destination.action import Batch, Payload
@@ -15,11 +16,10 @@ from destination.klaviyo.batch import send_rows
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import (
-    OPERATIONS,
     Json,
     attributes,
     clears,
-    digest,
+    patch,
     profile,
     profile_problem,
 )
@@ -50,7 +50,7 @@ def group(payload: Payload) -> Hashable:
 
 def fits(payload: Payload) -> bool:
     """Whether an import can express the row: it clears nothing and operates on no property."""
-    return not clears(payload) and not any(payload.get(name) for name in OPERATIONS)
+    return not clears(payload) and not patch(payload)
 
 
 def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
@@ -64,8 +64,9 @@ def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
     people, waiting = by_person(payloads)
     units = []
     for rows in people:
-        found: Json = {}
-        for index in rows:
+        first, *others = rows
+        found = attributes(payloads[first])
+        for index in others:
             found = _merged(found, attributes(payloads[index]))
         units.append(Unit(found, rows))
     return units, waiting
@@ -119,7 +120,7 @@ def _submitted(response: Response, units: Sequence[Unit], account: Account) -> l
 
 def _marks(found: Json) -> list[str]:
     """A mark for each identifier: tells people apart without storing who they are."""
-    return sorted(digest(each)[:12] for each in who(found))
+    return sorted(sha256(f"{name} {value}".encode()).hexdigest()[:12] for name, value in who(found))
 
 
 def poll(job: str, keys: Sequence[Any], account: Account) -> list[Outcome] | Retry:

@@ -7,7 +7,7 @@ built from a list of the keys it may have.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,34 +23,38 @@ Json = dict[str, Any]
 IDENTIFIERS = ("email", "external_id", "phone_number")
 """What Klaviyo knows a profile by, apart from its own id."""
 
-ATTRIBUTES = (
-    *IDENTIFIERS,
-    "first_name",
-    "last_name",
-    "organization",
-    "locale",
-    "title",
-    "image",
-    "location",
-    "properties",
+ATTRIBUTES = frozenset(
+    (
+        *IDENTIFIERS,
+        "first_name",
+        "last_name",
+        "organization",
+        "locale",
+        "title",
+        "image",
+        "location",
+        "properties",
+    )
 )
 """The writable attributes of a profile."""
 
-LOCATION = (
-    "address1",
-    "address2",
-    "city",
-    "country",
-    "region",
-    "zip",
-    "latitude",
-    "longitude",
-    "timezone",
-    "ip",
+LOCATION = frozenset(
+    (
+        "address1",
+        "address2",
+        "city",
+        "country",
+        "region",
+        "zip",
+        "latitude",
+        "longitude",
+        "timezone",
+        "ip",
+    )
 )
 """The keys of a profile's location."""
 
-EVENT_PROFILE = (*ATTRIBUTES, "anonymous_id", "_kx")
+EVENT_PROFILE = ATTRIBUTES | {"anonymous_id", "_kx"}
 """The attributes of the profile inside an event, which may also be known by a browser's ids."""
 
 OPERATIONS = {
@@ -64,30 +68,34 @@ YEAR_AHEAD = 365 * 86_400.0
 """Klaviyo takes events up to one year ahead."""
 
 
-def _pick(source: Mapping[str, Any], names: Iterable[str]) -> Json:
-    return {name: source[name] for name in names if name in source}
+def _pick(source: Mapping[str, Any], names: Collection[str]) -> Json:
+    return {name: value for name, value in source.items() if name in names}
 
 
-def attributes(payload: Mapping[str, Any], names: Iterable[str] = ATTRIBUTES) -> Json:
+def attributes(payload: Mapping[str, Any], names: Collection[str] = ATTRIBUTES) -> Json:
     """The profile attributes that a payload holds; what is absent stays absent, null stays null."""
     picked = _pick(payload, names)
-    if isinstance(picked.get("location"), dict):
-        picked["location"] = _pick(picked["location"], LOCATION)
+    location = picked.get("location")
+    if isinstance(location, dict) and not location.keys() <= LOCATION:
+        picked["location"] = _pick(location, LOCATION)
     return picked
 
 
 def patch(payload: Mapping[str, Any]) -> Json:
     """``meta`` with the property operations of a payload; empty when it has none."""
+    if OPERATIONS.keys().isdisjoint(payload):
+        return {}
     found = {name: payload[field] for field, name in OPERATIONS.items() if payload.get(field)}
     return {"patch_properties": found} if found else {}
 
 
 def clears(payload: Mapping[str, Any]) -> bool:
     """Whether a payload clears something (null), which a bulk import ignores."""
-    found = attributes(payload)
-    nested = (found.get("location"), found.get("properties"))
-    return None in found.values() or any(
-        None in each.values() for each in nested if isinstance(each, dict)
+    location, properties = payload.get("location"), payload.get("properties")
+    return (
+        (None in payload.values() and None in _pick(payload, ATTRIBUTES).values())
+        or (isinstance(properties, dict) and None in properties.values())
+        or (isinstance(location, dict) and None in _pick(location, LOCATION).values())
     )
 
 
@@ -110,14 +118,19 @@ def person(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     )
 
 
+_WHO = frozenset((*IDENTIFIERS, "anonymous_id", "_kx"))
+_KNOWN = EVENT_PROFILE | OPERATIONS.keys() | {"country_code"}
+
+
 def event_profile(fields: Mapping[str, Any], shape: Shape | None) -> Json:
     """The profile resource inside an event.
 
     Keys that Klaviyo has no attribute for become properties of the profile. ``shape`` is given
     for Create Event, whose place for ``meta`` depends on the revision; None for bulk events.
     """
-    control = {"country_code", *OPERATIONS, *EVENT_PROFILE}
-    others = {name: value for name, value in fields.items() if name not in control}
+    if fields.keys() <= _WHO:
+        return profile(dict(fields))
+    others = {name: value for name, value in fields.items() if name not in _KNOWN}
     found = attributes(fields, EVENT_PROFILE)
     if others:
         own = found.get("properties")
@@ -128,6 +141,9 @@ def event_profile(fields: Mapping[str, Any], shape: Shape | None) -> Json:
     return profile(found, meta=meta)
 
 
+_EVENT = frozenset(("time", "value", "value_currency", "unique_id"))
+
+
 def event(payload: Payload, shape: Shape) -> Json:
     """The attributes of an event, without its profile."""
     found: Json = {
@@ -135,7 +151,7 @@ def event(payload: Payload, shape: Shape) -> Json:
         "metric": {
             "data": {"type": "metric", "attributes": {"name": payload["metric_name"]}},
         },
-        **_pick(payload, ("time", "value", "value_currency", "unique_id")),
+        **_pick(payload, _EVENT),
     }
     if payload.get("backfill") and shape.backfill:
         found["backfill"] = True

@@ -100,7 +100,10 @@ def with_identifiers(
     Raises ``Ended`` with the discard that names the identifier at fault.
     """
     found = prepare_identifiers(payload, allow=allow, is_email=is_email, on_bad_phone=on_bad_phone)
-    return {**found, **without(payload, (*allow, "country_code"))}
+    checked = {**payload, **found}
+    for name in (allow | {"country_code"}) - found.keys():
+        checked.pop(name, None)
+    return checked
 
 
 def without(payload: Payload, names: Iterable[str]) -> Payload:

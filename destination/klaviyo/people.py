@@ -37,7 +37,7 @@ def key(name: str, value: Any) -> Who:
 
 def who(payload: Mapping[str, Any]) -> frozenset[Who]:
     """The identifiers of a payload or of a profile's attributes."""
-    return frozenset(key(name, payload[name]) for name in IDENTIFIERS if payload.get(name))
+    return frozenset([key(name, payload[name]) for name in IDENTIFIERS if payload.get(name)])
 
 
 SAME_PERSON = Retry(
@@ -55,16 +55,19 @@ def by_person(payloads: Sequence[Mapping[str, Any]]) -> tuple[list[list[int]], l
     does every row after it that shares one with it.
     """
     people: dict[frozenset[Who], list[int]] = {}
-    owner: dict[Who, frozenset[Who]] = {}
+    taken: set[Who] = set()
+    wanted: set[Who] = set()  # by rows that wait
     waiting: list[int] = []
     for index, payload in enumerate(payloads):
         names = who(payload)
-        if any(owner.get(name, names) != names for name in names):
+        if names in people and wanted.isdisjoint(names):
+            people[names].append(index)
+        elif taken.isdisjoint(names):
+            people[names] = [index]
+        else:
             waiting.append(index)
-            owner.update((name, frozenset()) for name in names)
-            continue
-        owner.update((name, names) for name in names)
-        people.setdefault(names, []).append(index)
+            wanted |= names
+        taken |= names
     return list(people.values()), waiting
 
 
