@@ -37,7 +37,8 @@ def prepare(payload: Payload, now: float, *, needed: bool = False) -> Payload:
 
     Raises ``Ended``.
     """
-    return with_decision(with_identifiers(payload, BY_EMAIL), now, needed=needed)
+    mine = {name: payload[name] for name in ("email", STAMP) if name in payload}
+    return with_decision(with_identifiers(mine, BY_EMAIL), now, needed=needed)
 
 
 def suppress(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
