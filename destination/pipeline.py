@@ -13,7 +13,6 @@ from typing import Any
 from destination.action import Action, Batch, Payload
 from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Retry, Submitted
 from destination.errors import Ended, MappingError, NoRoom, Unanswered
-from destination.event import encode
 from destination.fields import PayloadError, compile_fields
 from destination.mapping.budget import TooExpensive
 from destination.mapping.file import Mapping
@@ -94,6 +93,22 @@ class Delivery:
     payload: Payload
 
 
+def unchanged(rows: Sequence[tuple[str, str]], known: Dict[str, str]) -> list[bool]:
+    """Which rows need not be sent, given each one's person and digest, in order.
+
+    ``known`` holds the digest of each person's last delivery. A row that says the same needs no
+    sending, unless an earlier one of the same person does: then ``known`` is no longer so. A row
+    without a digest is always sent.
+    """
+    moved: set[str] = set()
+    same = []
+    for person, digest in rows:
+        same.append(bool(digest) and person not in moved and known.get(person) == digest)
+        if not same[-1]:
+            moved.add(person)
+    return same
+
+
 LATER = Retry(
     "waits_for_earlier", "an earlier delivery of the same person comes first", 0, spends=False
 )
@@ -131,7 +146,6 @@ class _Unit:
 
     bulk: bool
     members: list[int]
-    bytes: int = 0
 
     def task(self, run: _Run) -> Callable[[], None]:
         if self.bulk and len(self.members) > 1:
@@ -149,10 +163,9 @@ def _divide(rows: Sequence[Delivery], batch: Batch | None) -> list[_Unit]:
     late: set[str] = set()
     for number, row in enumerate(rows):
         bulk = batch is not None and batch.fits(row.payload)
-        size = len(encode(row.payload)) + _ENVELOPE if bulk else 0
         key = batch.group(row.payload) if bulk and batch else (_Unit, row.person)
         unit = filling.get(key)
-        if unit and bulk and batch and not _room(unit, size, batch):
+        if unit and bulk and batch and len(unit.members) == batch.rows:
             unit = None
         if row.person in late or claimed.get(row.person, unit) is not unit:
             late.add(row.person)
@@ -162,16 +175,7 @@ def _divide(rows: Sequence[Delivery], batch: Batch | None) -> list[_Unit]:
             units.append(unit)
         claimed[row.person] = unit
         unit.members.append(number)
-        unit.bytes += size
     return units
-
-
-_ENVELOPE = 200
-"""Bytes that a row needs in a bulk request besides its payload, at the most."""
-
-
-def _room(unit: _Unit, size: int, batch: Batch) -> bool:
-    return len(unit.members) < batch.rows and unit.bytes + size <= batch.bytes
 
 
 class _Run:
@@ -272,4 +276,5 @@ __all__ = [
     "outcome_of",
     "plan",
     "route",
+    "unchanged",
 ]

@@ -32,12 +32,14 @@ class BatchOptions:
 
     Without ``enabled`` each goes alone, through the single-record endpoint. ``size`` bounds the
     rows of one request, None for the endpoint's own bound; ``wait_seconds`` is how long a row may
-    wait for others.
+    wait for others. With ``skip_unchanged`` a row that says what its person's last delivery of the
+    same mapping said is not sent.
     """
 
     enabled: bool = True
     size: int | None = None
     wait_seconds: float = 0
+    skip_unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ FILE_KEYS = ("name", "description", "mappings", "$schema")
 ENTRY_KEYS = (
     *("name", "description", "action", "trigger", "enabled", "fields", "batch", "examples"),
 )
-BATCH_KEYS = ("enabled", "size", "wait_seconds")
+BATCH_KEYS = ("enabled", "size", "wait_seconds", "skip_unchanged")
 EXAMPLE_KEYS = ("name", "event", "payload", "requests", "skipped", "refused")
 REQUEST_KEYS = ("method", "path", "query", "json")
 
@@ -171,6 +171,12 @@ def _batch(options: Any, action: Action | None) -> Iterator[Problem]:
     wait = options.get("wait_seconds", 0)
     if not is_number(wait) or not 0 <= wait <= MAX_WAIT:
         yield Problem("/batch/wait_seconds", f"should be 0 to {MAX_WAIT} but is {excerpt(wait)}")
+    skip = options.get("skip_unchanged", False)
+    if not isinstance(skip, bool):
+        yield Problem("/batch/skip_unchanged", f"should be true or false but is {excerpt(skip)}")
+    elif skip and action is not None and action.digest is None:
+        message = f"{action.name} cannot skip what is unchanged: sending it twice does it twice"
+        yield Problem("/batch/skip_unchanged", message)
 
 
 def _examples(examples: Any) -> Iterator[Problem]:

@@ -126,6 +126,11 @@ _BATCH: Schema = {
             "maximum": MAX_WAIT,
             "description": "how long a row may wait for others",
         },
+        "skip_unchanged": {
+            "type": "boolean",
+            "default": False,
+            "description": "do not send what the person's last delivery by this mapping said already",
+        },
     },
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from destination.action import Action, Payload
 from destination.delivery import Outcome
 from destination.fields import Field
-from destination.klaviyo import requests
+from destination.klaviyo import model, requests
 from destination.klaviyo.identifiers import PROFILE
 from destination.klaviyo.imports import BATCH
-from destination.klaviyo.lists import about_list, list_id
+from destination.klaviyo.lists import about_list, list_id, list_key
+from destination.klaviyo.model import OPERATIONS
 from destination.klaviyo.order import membership_if_listed
 from destination.klaviyo.payloads import (
     COUNTRY,
@@ -43,6 +44,15 @@ def perform(payload: Payload, account: Account) -> Outcome:
     return noted(about_list(verdict(response, account.now), payload), outcome)
 
 
+def digest(payload: Payload) -> str:
+    """Of a payload that says how the profile is to be; empty for one that says what to do with it.
+
+    A membership may have been ended meanwhile, and to append twice is not to append once.
+    """
+    does = any(payload.get(name) for name in OPERATIONS) or list_key(payload) != ("", "")
+    return "" if does else model.digest(payload)
+
+
 ACTION = Action(
     name="upsertProfile",
     title="Upsert Profile",
@@ -64,4 +74,5 @@ ACTION = Action(
     perform=perform,
     batch=BATCH,
     order=membership_if_listed,
+    digest=digest,
 )
