@@ -19,10 +19,11 @@ class Batch:
     """How an action sends many rows at once.
 
     ``rows`` and ``bytes`` bound one request (Klaviyo's figures), ``row_bytes`` one row in it.
-    ``perform`` gets rows that belong to one request (equal ``group``) and gives an outcome per
-    row, in order. ``group`` is everything of a payload that belongs to the request and not to the
-    row (list, source, ...). ``fits`` is False for a row that the bulk endpoint cannot express and
-    that must go through the single-record endpoint. ``poll`` tells the ends of the rows of a
+    ``perform`` gets up to ``rows`` that belong to one request (equal ``group``) and gives an outcome
+    per row, in order; it knows what a row becomes, so it keeps to the bytes itself. ``group`` is
+    everything of a payload that belongs to the request and not to the row (list, source, ...).
+    ``fits`` is False for a row that the bulk endpoint cannot express and that must go through the
+    single-record endpoint. ``poll`` tells the ends of the rows of a
     ``Submitted`` job, given their keys in order, or ``Retry`` while it is unfinished.
     """
 

@@ -99,21 +99,22 @@ class _Sender(Generic[T]):
         if not part or self.rest is not None:
             return
         request = self.build([self.rows[index] for index in part])
-        if len(part) > 1 and len(encode(request.json)) > self.limit.bytes:
-            self.halve(part)
+        size = len(encode(request.json))
+        if len(part) > 1 and size > self.limit.bytes:
+            self.split(part, ceil(size / self.limit.bytes))
             return
         response = self.send(request, part)
         if response is None:
             return
         if response.status == 413 and len(part) > 1:
-            self.halve(part)
+            self.split(part, 2)
         else:
             self.refused(part, response, trust=trust)
 
-    def halve(self, part: Part) -> None:
-        middle = len(part) // 2
-        self.settle(part[:middle])
-        self.settle(part[middle:])
+    def split(self, part: Part, requests: int) -> None:
+        rows = ceil(len(part) / min(requests, len(part)))
+        for start in range(0, len(part), rows):
+            self.settle(part[start : start + rows])
 
     def send(self, request: Request, part: Part) -> Response | None:
         """The answer when it refuses the rows as such; None when ``part`` is settled or all stop."""

@@ -80,13 +80,10 @@ def test_a_row_alone_goes_through_the_single_record_endpoint() -> None:
     ]
 
 
-def test_requests_are_bounded_by_rows_and_bytes() -> None:
+def test_requests_are_bounded_by_rows() -> None:
     """What does not fit starts the next request."""
     action = Recorder(rows=2)
     action.deliver(*((f"p{i}", {}) for i in range(4)))
-    assert action.sent == [("bulk", [0, 1]), ("bulk", [2, 3])]
-    action = Recorder()
-    action.deliver(*((f"p{i}", {"x": "y" * 4000}) for i in range(4)))
     assert action.sent == [("bulk", [0, 1]), ("bulk", [2, 3])]
 
 
