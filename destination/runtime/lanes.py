@@ -189,9 +189,12 @@ class Lane:
             done.set()
             thread.join()
 
-    def release(self) -> None:
-        """Give the lane back; it is due again when there is more to do."""
-        self._run("release")
+    def release(self, pause: float = 0) -> None:
+        """Give the lane back; it is due again when there is more to do.
+
+        ``pause`` seconds make it wait after a fault of ours, which counts as a worker's death.
+        """
+        self._run("release", _ms(pause))
 
 
 def _ms(seconds: float) -> int:

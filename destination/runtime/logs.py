@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 import structlog
@@ -41,6 +42,13 @@ def configure(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def told(error: BaseException) -> dict[str, str]:
+    """An exception as a log may hold it: its kind and place. Its text may quote personal data."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    where = " < ".join(f"{each.name} {each.filename}:{each.lineno}" for each in reversed(frames))
+    return {"kind": type(error).__name__, "where": where}
 
 
 log: Any = structlog.get_logger("destination")

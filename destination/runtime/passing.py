@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 import redis
@@ -14,7 +13,7 @@ from destination.errors import Ended
 from destination.event import decode
 from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
 from destination.runtime.connections import Exchange, Working
-from destination.runtime.logs import log
+from destination.runtime.logs import log, told
 from destination.runtime.store import Row
 
 PASS_SECONDS = 20.0
@@ -116,7 +115,6 @@ def _fault(error: Exception) -> Retry:
     """
     if isinstance(error, redis.RedisError):
         return Retry("redis_failed", type(error).__name__, spends=False, whole=True)
-    place = traceback.extract_tb(error.__traceback__)[-3:]
-    where = " < ".join(f"{each.name} {each.filename}:{each.lineno}" for each in reversed(place))
-    log.error("internal_error", kind=type(error).__name__, where=where)
-    return Retry("internal_error", f"{type(error).__name__} in {where}"[:200])
+    said = told(error)
+    log.error("internal_error", **said)
+    return Retry("internal_error", f"{said['kind']} in {said['where']}"[:200])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import msgspec
 
@@ -73,6 +74,8 @@ class Settling:
                     self._halt(code, message)
                 case Retry():
                     self._retry(row, outcome, seen, alone=alone)
+                case _:
+                    assert_never(outcome)  # a row without an outcome would be lost
         return self._finished()
 
     def settle_job(self, job: str, rows: Sequence[Row], outcomes: Sequence[Outcome]) -> Record:

@@ -20,7 +20,7 @@ from destination.errors import Ended, NoRoom, Unanswered
 from destination.pipeline import Route, outcome_of
 from destination.runtime.connections import Exchange, Working
 from destination.runtime.lanes import Lane, LeaseLost, Record, Taken
-from destination.runtime.logs import log
+from destination.runtime.logs import log, told
 from destination.runtime.passing import LOOK_AGAIN, Pass
 from destination.runtime.settling import Settling
 from destination.runtime.store import PREFIX, Row, Scripts, connect
@@ -34,6 +34,9 @@ THREADS = 8
 
 DEADLY = 20
 """Workers that died in a row with one row in hand before that row is buried."""
+
+FAULT_PAUSE = 5.0
+"""Seconds that a lane waits after a fault of ours that no row can be blamed for."""
 
 POLL_AGAIN = 20.0
 """Seconds until a job at Klaviyo is asked about again when nothing else is said."""
@@ -108,6 +111,7 @@ class Worker:
         def going_on() -> bool:
             return time.monotonic() < end and not self.stopping.is_set()
 
+        pause = 0.0
         try:
             with lane.kept():
                 for job in taken.jobs:
@@ -116,8 +120,13 @@ class Worker:
                 crashes = taken.crashes
                 while going_on() and self._pass(lane, working, crashes):
                     crashes = 0
+        except (LeaseLost, redis.RedisError):
+            raise
+        except Exception as error:  # noqa: BLE001 whatever it is, it must neither spin nor lose a row
+            pause = FAULT_PAUSE
+            log.error("internal_error", lane=lane.name, **told(error))
         finally:
-            lane.release()
+            lane.release(pause)
 
     def _pass(self, lane: Lane, working: Working, crashes: int) -> bool:
         """One read, plan, send, commit. False when there is nothing more to do now."""

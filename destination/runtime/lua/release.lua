@@ -1,6 +1,7 @@
 -- Give the lease back and say when the lane is due next: now, when something is due, or never.
 --
--- ARGV  1 prefix  2 connection  3 lane  4 token
+-- ARGV  1 prefix  2 connection  3 lane  4 token  5 pause (ms; 0 for none): a fault of ours stopped
+--       the work, which counts like a death (see begin.lua) and makes the lane wait
 -- Returns 1, or 0 when the lease was no longer ours.
 
 local prefix, connection, name = ARGV[1], ARGV[2], ARGV[3]
@@ -9,7 +10,11 @@ if redis.call('GET', own .. 'lease:' .. name) ~= ARGV[4] then
   return 0
 end
 redis.call('DEL', own .. 'lease:' .. name)
-redis.call('HDEL', own .. 'begun', name)
+if ARGV[5] == '0' then
+  redis.call('HDEL', own .. 'begun', name)
+else
+  redis.call('SET', own .. 'hold:' .. name, 'internal_error', 'PX', ARGV[5])
+end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

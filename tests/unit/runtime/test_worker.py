@@ -493,3 +493,17 @@ def test_a_row_set_aside_holds_up_nothing_else_of_its_person(
     run(worker)
     assert klaviyo.sent[4:] == ["r1", "r3"]
     assert counts(scripts)["delivered"] == 4
+
+
+def test_a_fault_of_ours_outside_any_row_neither_spins_nor_loses(
+    redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
+) -> None:
+    """The lane waits, what it holds stays, and it counts like a worker's death."""
+    klaviyo.answers["e1"] = ["done"]  # type: ignore[list-item]  # no action may answer that
+    accept(redis_url, ("e1", "ann", "a"))
+    worker.send("default", "a")
+    assert int(worker.redis.pttl(f"{PREFIX}default:hold:a")) > 3000
+    assert int(worker.redis.hget(f"{PREFIX}default:begun", "a") or 0) == 1
+    assert counts(scripts)["pending"] == 1
+    run(worker)
+    assert counts(scripts)["delivered"] == 1
