@@ -7,9 +7,12 @@ import sys
 import click
 
 from destination import __version__
+from destination.cli.alerts import alerts
 from destination.cli.dead import dead
+from destination.cli.estimate import estimate
 from destination.cli.mappings import check, import_, try_
 from destination.cli.parts import sandbox, serve, work
+from destination.cli.rows import rows
 from destination.cli.run import demo, up
 from destination.cli.status import status, tail
 from destination.errors import DestinationError
@@ -25,7 +28,22 @@ def cli() -> None:
     """
 
 
-for command in (up, demo, serve, work, sandbox, check, try_, import_, dead, status, tail):
+for command in (
+    up,
+    demo,
+    serve,
+    work,
+    sandbox,
+    check,
+    try_,
+    import_,
+    dead,
+    alerts,
+    status,
+    tail,
+    rows,
+    estimate,
+):
     cli.add_command(command)
 
 

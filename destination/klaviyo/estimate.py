@@ -15,8 +15,11 @@ from typing import Final
 from destination.action import Window
 from destination.klaviyo.limits import BODY_BYTES, BULK, LOOKUP, windows
 
-ROW_BYTES: Final = 500
-"""Bytes of a row where nothing is known of it: 10,000 of them just fill an import (5 MB)."""
+ROW_BYTES: Final = 300
+"""Bytes of a row where nothing is known of it: a profile with a few properties of its own."""
+
+ENVELOPE: Final = 200
+"""Bytes that a row takes in a bulk request besides its own; the engine leaves as much room."""
 
 FILE_BYTES: Final = 100_000_000
 """Bytes of one file for Klaviyo's SFTP import: our own measure, so that none takes long to repeat."""
@@ -152,7 +155,7 @@ def _estimate(way: Way, rows: int, row_bytes: float) -> Estimate:
 
 
 def _share(step: Step, rows: int, row_bytes: float) -> Share:
-    fit = max(1, int(BODY_BYTES // max(1.0, row_bytes)))
+    fit = max(1, int(BODY_BYTES // (row_bytes + ENVELOPE)))
     per_call = min(step.rows, fit) if step.operation in BULK else step.rows
     calls = ceil(rows / per_call)
     limits = windows(step.operation)
