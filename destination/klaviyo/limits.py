@@ -27,6 +27,9 @@ def _load() -> dict[str, tuple[Window, ...]]:
 
 _WINDOWS = _load()
 
+OPERATIONS = tuple(_WINDOWS)
+"""Every operation id of the API."""
+
 
 def windows(operation: str) -> tuple[Window, ...]:
     """The rate limits of an operation id: 1 s, 60 s and for a few 86400 s."""

@@ -24,7 +24,8 @@ ANSWER_LIMIT = 8 * 1024 * 1024
 class Client:
     """Sends requests to one Klaviyo account.
 
-    ``deadline`` seconds bound the whole exchange, not each read. Redirects are not followed and
+    ``headers`` go with every request, JSON:API's content type where they name none. ``deadline``
+    seconds bound the whole exchange, not each read. Redirects are not followed and
     proxies or certificates from the environment are not used: the key goes to ``base`` only.
     """
 
@@ -34,14 +35,14 @@ class Client:
             raise ValueError(f"not an http(s) address: {base!r}")
         self._deadline = deadline
         self._time_left = _TimeLeft()
+        named = httpx.Headers(
+            {"content-type": "application/vnd.api+json", "accept-encoding": "identity"}
+        )
+        named.update(headers)
         self._http = httpx.Client(
             transport=_transport(self._time_left),
             base_url=base,
-            headers={
-                **headers,
-                "Content-Type": "application/vnd.api+json",
-                "Accept-Encoding": "identity",
-            },
+            headers=named,
             timeout=httpx.Timeout(deadline, connect=min(5.0, deadline)),
             follow_redirects=False,
             trust_env=False,

@@ -42,7 +42,7 @@ class Working:
     """What a worker process keeps for one connection between jobs."""
 
     def __init__(self, connection: Connection, settings: Settings, scripts: Scripts) -> None:
-        base, key = _address(connection, settings)
+        base, key = address_of(connection, settings)
         self.name = connection.name
         self.revision = connection.klaviyo_revision
         self.destination: Destination = DESTINATIONS["klaviyo"]
@@ -126,7 +126,7 @@ class Working:
         self._client.close()
 
 
-def _address(connection: Connection, settings: Settings) -> tuple[str, str]:
+def address_of(connection: Connection, settings: Settings) -> tuple[str, str]:
     """Base address and key of a connection. Raises ``SettingsError`` when it has neither key nor
     sandbox: nothing is sent to Klaviyo's address without a key.
     """

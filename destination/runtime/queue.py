@@ -12,6 +12,7 @@ import redis
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
+from destination.runtime.alerting import Alerting
 from destination.runtime.logs import log
 from destination.runtime.store import PREFIX, Scripts, connect
 from destination.runtime.worker import Worker, install
@@ -119,6 +120,8 @@ def work(settings: Settings, redis_url: str) -> None:
     visibility = settings.lease + 5
     scheduler = Scheduler(redis_url, visibility=visibility)
     scheduler.start()
+    alerting = Alerting(settings, redis_url)
+    alerting.start()
     try:
         while not worker.stopping.is_set():
             try:
@@ -134,6 +137,7 @@ def work(settings: Settings, redis_url: str) -> None:
                 log.warning("worker_waits_for_redis", error=type(error).__name__)
                 worker.stopping.wait(0.5)
     finally:
+        alerting.stop()
         scheduler.stop()
         scheduler.join(2)
         worker.close()

@@ -25,6 +25,10 @@ key                                     type    meaning
 ``destination:C:begun``                 hash    lane -> workers that took it since one lived on
 ``destination:C:alarm:X``               string  thing X that rows wait for was reported, for a day
 ``destination:C:halt``                  hash    the connection is paused: reason, since, probe_at
+``destination:alerts:firing``           hash    alert -> since when (ms) it fires, and what it is
+``destination:alerts:notices``          list    alerts to be told, first in front
+``destination:alerts:samples``          list    what was delivered at past looks, newest first
+``destination:alerts:turn``             string  a process looks for alerts, with a TTL
 ``destination:A:calls:O``               zset    rate limit of operation O of account A (a key's hash)
 ``destination:A:pause:O``               string  operation O waits (Retry-After), with a TTL
 ``destination:A:known:K``               string  what ``once`` remembers, with a TTL
@@ -52,9 +56,20 @@ PREFIX = "destination:"
 SEEN_BUCKETS = 4096
 
 _WHEN_FULL = frozenset(
-    ("begin", "commit", "release", "renew", "dispatch", "replay", "acquire", "answered")
+    (
+        "begin",
+        "commit",
+        "release",
+        "renew",
+        "dispatch",
+        "replay",
+        "acquire",
+        "answered",
+        "alert",
+        "turn",
+    )
 )
-"""Scripts that drain: they must run when Redis has no memory left, or it would stay full."""
+"""Scripts that drain, or that say so: they must run when Redis has no memory left."""
 
 
 class Row(msgspec.Struct, omit_defaults=True):
@@ -176,6 +191,8 @@ class Scripts:
                 "replay",
                 "acquire",
                 "answered",
+                "alert",
+                "turn",
             )
         }
 

@@ -60,6 +60,18 @@ def _plain(url: str) -> SplitResult | None:
     return None if parts.query or parts.fragment or parts.username else parts
 
 
+def _web_address(secret: SecretStr) -> SecretStr:
+    """Any http(s) address. It may hold a secret, as Slack's do."""
+    try:
+        parts = urlsplit(secret.get_secret_value())
+        _ = parts.port  # raises when it is no port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http(s) address; write it as https://host/path")
+    return secret
+
+
 def _redis_url(url: str) -> str:
     if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
         raise ValueError("not a Redis address; write redis://host:6379/0, rediss:// or unix://")
@@ -97,6 +109,7 @@ Secret = Annotated[SecretStr, BeforeValidator(_stripped), AfterValidator(_sendab
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 BaseUrl = Annotated[str, BeforeValidator(_stripped), AfterValidator(_base_url)]
+WebAddress = Annotated[SecretStr, BeforeValidator(_stripped), AfterValidator(_web_address)]
 RedisUrl = Annotated[str, BeforeValidator(_stripped), AfterValidator(_redis_url)]
 Revision = Annotated[str, BeforeValidator(_stripped), AfterValidator(_revision)]
 Name = Annotated[str, AfterValidator(_name)]

@@ -20,6 +20,7 @@ from destination.settings.kinds import (
     Secret,
     Secrets,
     SignatureScheme,
+    WebAddress,
     Words,
 )
 
@@ -181,6 +182,28 @@ class Settings(BaseModel):
         default=None,
         description="Events a second that a source may post to one server; more hear 429. Without"
         " it any number.",
+    )
+    alert_url: WebAddress | None = Field(
+        default=None,
+        description="Where alerts are posted: a webhook of Slack or of anything else. Without it"
+        " they are only logged.",
+    )
+    alert_secret: Secret | None = Field(
+        default=None, description="Signs alerts as Standard Webhooks say; whsec_ and base64."
+    )
+    alert_form: Annotated[Literal["standard", "slack"], Lower] | None = Field(
+        default=None,
+        description="`standard`: Standard Webhooks; `slack`: Slack and what takes its form. Without"
+        " it the address tells.",
+    )
+    alert_failure_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.1, description="Share of deliveries that die within 5 minutes that is an alert."
+    )
+    alert_pending_age: Seconds = Field(
+        default=900, description="Seconds that the oldest delivery may be pending before an alert."
+    )
+    alert_dead_letters: Annotated[int, Field(ge=1)] = Field(
+        default=100, description="New dead letters within an hour that are an alert."
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Lower] = Field(
         default="info", description="Least severity that is logged."

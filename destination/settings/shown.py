@@ -12,6 +12,8 @@ from destination.settings.model import FLAT, Settings, setting_name
 SECRETS = {"klaviyo_api_key", "write_key", "signing_secret", "admin_token"} | {
     "write_keys",
     "signing_secrets",
+    "alert_url",
+    "alert_secret",
 }
 """Names of settings whose value is never shown."""
 
