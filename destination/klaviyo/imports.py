@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -23,7 +23,7 @@ from destination.klaviyo.model import (
     profile,
     profile_problem,
 )
-from destination.klaviyo.people import SAME_PERSON, by_person, who
+from destination.klaviyo.people import SAME_PERSON, Who, by_person, who
 from destination.klaviyo.verdict import MESSAGE, field_of, row_of, succeeded, verdict
 from destination.sending import Account, Response
 
@@ -37,9 +37,10 @@ SHORTEST_POLL, LONGEST_POLL = 2.0, 60.0
 
 @dataclass(slots=True)
 class Unit:
-    """One profile of a job and the rows that it stands for."""
+    """One profile of a job, its identifiers and the rows that it stands for."""
 
     attributes: Json
+    who: frozenset[Who]
     rows: list[int]
 
 
@@ -63,12 +64,12 @@ def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
     """
     people, waiting = by_person(payloads)
     units = []
-    for rows in people:
+    for names, rows in people.items():
         first, *others = rows
         found = attributes(payloads[first])
         for index in others:
             found = _merged(found, attributes(payloads[index]))
-        units.append(Unit(found, rows))
+        units.append(Unit(found, names, rows))
     return units, waiting
 
 
@@ -99,7 +100,9 @@ def import_profiles(payloads: Sequence[Payload], account: Account) -> list[Outco
     except Ended as ended:
         sent = [ended.outcome] * len(sendable)
     for unit, outcome in zip(sendable, sent, strict=True):
-        outcomes.update(dict.fromkeys(unit.rows, about_list(outcome, payloads[0])))
+        end = about_list(outcome, payloads[0])
+        for row in unit.rows:
+            outcomes[row] = end
     return [outcomes[index] for index in range(len(payloads))]
 
 
@@ -111,16 +114,16 @@ def _refuse(unit: Unit, outcomes: dict[int, Outcome]) -> bool:
 
 
 def _submitted(response: Response, units: Sequence[Unit], account: Account) -> list[Outcome]:
-    job = id_of(response)
+    job, at = id_of(response), int(account.now)
     return [
-        Submitted(job, {"row": row, "who": _marks(unit.attributes), "at": int(account.now)})
+        Submitted(job, {"row": row, "who": _marks(unit.who), "at": at})
         for row, unit in enumerate(units)
     ]
 
 
-def _marks(found: Json) -> list[str]:
+def _marks(names: Iterable[Who]) -> list[str]:
     """A mark for each identifier: tells people apart without storing who they are."""
-    return sorted(sha256(f"{name} {value}".encode()).hexdigest()[:12] for name, value in who(found))
+    return sorted(sha256(f"{name} {value}".encode()).hexdigest()[:12] for name, value in names)
 
 
 def poll(job: str, keys: Sequence[Any], account: Account) -> list[Outcome] | Retry:
@@ -203,7 +206,7 @@ class _Rows:
         payload = error.get("original_payload")
         if isinstance(payload, dict):
             inner = payload.get("attributes")
-            marks = _marks(inner if isinstance(inner, dict) else payload)
+            marks = _marks(who(inner if isinstance(inner, dict) else payload))
             found = {self.people[mark] for mark in marks if mark in self.people}
             if len(found) == 1:
                 return found.pop()

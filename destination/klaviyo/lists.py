@@ -88,11 +88,13 @@ def about_list(outcome: Outcome, payload: Mapping[str, Any]) -> Outcome:
     it: a corrected mapping or a list made under that name lets it go on. It spends its attempts, so
     that it is a dead letter when nobody acts. A conflict at a list is none about a profile.
     """
+    if not isinstance(outcome, Discard):
+        return outcome
     id_, name = list_key(payload)
     missing = _without_list(outcome)
     if missing is not None and (id_ or name):
         return Retry(missing.code, missing.message, after=WAIT, aside=f"list:{id_ or name}")
-    if isinstance(outcome, Discard) and outcome.status == 409:
+    if outcome.status == 409:
         return replace(outcome, code="refused_by_klaviyo")
     return outcome
 

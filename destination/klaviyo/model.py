@@ -95,7 +95,11 @@ def clears(payload: Mapping[str, Any]) -> bool:
     return (
         (None in payload.values() and None in _pick(payload, ATTRIBUTES).values())
         or (isinstance(properties, dict) and None in properties.values())
-        or (isinstance(location, dict) and None in _pick(location, LOCATION).values())
+        or (
+            isinstance(location, dict)
+            and None in location.values()
+            and None in _pick(location, LOCATION).values()
+        )
     )
 
 

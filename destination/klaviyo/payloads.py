@@ -101,8 +101,10 @@ def with_identifiers(
     """
     found = prepare_identifiers(payload, allow=allow, is_email=is_email, on_bad_phone=on_bad_phone)
     checked = {**payload, **found}
-    for name in (allow | {"country_code"}) - found.keys():
-        checked.pop(name, None)
+    for name in allow:
+        if name not in found:
+            checked.pop(name, None)
+    checked.pop("country_code", None)
     return checked
 
 
@@ -121,9 +123,10 @@ def with_time(payload: Payload, name: str, now: float) -> Payload:
     if not value:
         return without(payload, [name])
     try:
-        return {**payload, name: to_iso(value, now)}
+        time = to_iso(value, now)
     except ValueError as error:
         raise Ended(Discard("invalid_time", str(error), name)) from None
+    return payload if time == value else {**payload, name: time}
 
 
 def require_list(payload: Payload) -> None:

@@ -48,8 +48,10 @@ SAME_PERSON = Retry(
 )
 
 
-def by_person(payloads: Sequence[Mapping[str, Any]]) -> tuple[list[list[int]], list[int]]:
-    """The rows of each person, and the rows that must wait for the next request.
+def by_person(
+    payloads: Sequence[Mapping[str, Any]],
+) -> tuple[dict[frozenset[Who], list[int]], list[int]]:
+    """The rows of each person, by identifiers, and the rows that must wait for the next request.
 
     Rows with equal identifiers are one person's. A row that shares only some identifiers waits, as
     does every row after it that shares one with it.
@@ -68,7 +70,7 @@ def by_person(payloads: Sequence[Mapping[str, Any]]) -> tuple[list[list[int]], l
             waiting.append(index)
             wanted |= names
         taken |= names
-    return list(people.values()), waiting
+    return people, waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ def identified(payload: Payload) -> Payload:
     """
     given = payload.get("unique_id")
     if given:
-        return {**payload, "unique_id": short_id(given)}
+        unique = short_id(given)
+        return payload if unique == given else {**payload, "unique_id": unique}
     if "time" in payload:
         return {**payload, "unique_id": digest(payload)}
     return without(payload, ["unique_id"])
