@@ -91,15 +91,16 @@ def bad_row(ordeal: Ordeal) -> None:
     ordeal.installation.drained(15)
 
 
-def rows_that_fail(ordeal: Ordeal) -> None:
-    """Orders of one person fail now and then, so that the later ones could go first."""
-    script = ["500", "500", "reset_before_apply"]
-    failing = ordeal.traffic.take(6, kind="order", script=script)
-    fine = ordeal.traffic.take(40, kind="order")
-    mixed = [*failing[:3], *fine[:20], *failing[3:], *fine[20:]]
-    ordeal.post(mixed)
-    time.sleep(2)
-    ordeal.post(ordeal.traffic.take(40, kind="order"))
+def slow_import(ordeal: Ordeal) -> None:
+    """Klaviyo works on an import for three seconds, on the next one at once."""
+    installation = ordeal.installation
+    installation.control("switches", {"job_queued_seconds": 3.0})
+    ordeal.post(ordeal.traffic.take(30, kind="identify"))
+    until(lambda: _requests(installation), 20, installation.logs())
+    time.sleep(0.5)
+    installation.control("switches", {"job_queued_seconds": 0.05})
+    ordeal.post(ordeal.traffic.take(30, kind="identify"))
+    time.sleep(3)
 
 
 def slowly(ordeal: Ordeal) -> None:
@@ -124,7 +125,7 @@ LANE: Mapping[str, Sabotage] = {
     "fence-off": Sabotage(zombie, frozenset({"I1", "I2"})),
     "double-trim": Sabotage(slowly, frozenset({"I1", "I2"})),
     "dead-letters-dropped": Sabotage(bad_row, frozenset({"I1", "I2"})),
-    "order-ignored": Sabotage(rows_that_fail, frozenset({"I6"})),
+    "order-ignored": Sabotage(slow_import, frozenset({"I5"})),
     "counts-skipped": Sabotage(plain, frozenset({"I2"})),
 }
 """By the name of the bug (``bugs.py``)."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tests.chaos.evidence import Attempt, Evidence
 from tests.chaos.invariants.finding import Finding
@@ -21,7 +20,7 @@ HARMLESS = ("SIGSTOP serve", "SIGCONT serve")
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Message number ``n`` of somebody in one lane, in an applied request.
+    """The ``n``-th message posted, somebody's in one lane, in an applied request.
 
     ``alone`` is False where it may stand for earlier ones too, as in an import.
     """
@@ -75,26 +74,23 @@ def _unsure(evidence: Evidence, known: _Step, step: _Step) -> bool:
 
 def _applied(evidence: Evidence) -> Iterator[list[_Step]]:
     """What each applied request says about whom, request by request."""
+    places = {mid: place for place, mid in enumerate(evidence.posted)}
     events: dict[int, list[_Step]] = defaultdict(list)
     for row in evidence.rows():
-        if row.metric != METRICS["product"] and row.attempt.applied:
-            step = _Step((row.email, row.metric), _number(row.properties), row.mid, row.attempt)
+        if row.metric != METRICS["product"] and row.attempt.applied and row.mid in places:
+            step = _Step((row.email, row.metric), places[row.mid], row.mid, row.attempt)
             events[row.attempt.seq].append(step)
     for attempt in evidence.attempts:
         if attempt.operation == "bulk_import_profiles" and attempt.applied:
-            yield list(_imported(attempt))
+            yield list(_imported(attempt, places))
         elif attempt.seq in events:
             yield events[attempt.seq]
 
 
-def _imported(attempt: Attempt) -> Iterator[_Step]:
+def _imported(attempt: Attempt, places: Mapping[str, int]) -> Iterator[_Step]:
     for each in attempt.body["data"]["attributes"]["profiles"]["data"]:
         found = each["attributes"]
-        properties = found.get("properties") or {}
-        if "last" in properties:
+        mid = str((found.get("properties") or {}).get("mid"))
+        if mid in places:
             who = (found.get("email", ""), "identify")
-            yield _Step(who, properties["last"], str(properties.get("mid", "")), attempt, False)
-
-
-def _number(properties: dict[str, Any]) -> int:
-    return int(properties["n"])
+            yield _Step(who, places[mid], mid, attempt, alone=False)
