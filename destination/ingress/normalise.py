@@ -9,6 +9,8 @@ The rules, each seen in requests of real clients:
 - ``identify`` carries its traits at the root or in ``context.traits``, or both: afterwards both;
 - ``timestamp`` is there always, by our clock; the client's own is ``originalTimestamp``;
 - ``messageId`` is there always, derived from the event where the client gave none;
+- an event about an audience says in ``context.membership`` whether its person is in it now, which
+  stands under a name that differs from audience to audience;
 - a RudderStack ``record`` becomes the ``track`` event that Segment's reverse ETL sends for a row.
 """
 
@@ -23,6 +25,7 @@ import msgspec
 
 from destination.errors import DestinationError
 from destination.event import Event
+from destination.ingress.audience import membership
 from destination.ingress.clock import corrected, moment, text
 
 MAX_ID = 255
@@ -99,6 +102,7 @@ def canonical(item: Any, arrival: Arrival, call: str = "") -> Event:
     _check_call(body, kind)
     body["messageId"] = identity = _message_id(body, arrival)
     _complete_context(body, kind, arrival)
+    _tell_membership(body)
     _set_times(body, arrival)
     return Event(identity, kind, body)
 
@@ -241,6 +245,13 @@ def _complete_context(body: dict[str, Any], kind: str, arrival: Arrival) -> None
             body["traits"] = context.get("traits") or {}
         elif not context.get("traits"):
             body["context"] = {**context, "traits": root}
+
+
+def _tell_membership(body: dict[str, Any]) -> None:
+    """Write down where triggers can find it whether the person is in the event's audience."""
+    joined = membership(body)
+    if joined is not None:
+        body["context"] = {**body["context"], "membership": joined}
 
 
 def _set_times(body: dict[str, Any], arrival: Arrival) -> None:
