@@ -11,6 +11,7 @@ from pathlib import Path
 
 from click import echo as say
 
+from tests.chaos import campaign
 from tests.chaos.sabotage import LANE, commit_sabotage
 
 SEEDS = Path(__file__).with_name("seeds.txt")
@@ -34,7 +35,15 @@ def sabotage(seed: int, arguments: argparse.Namespace) -> bool:
     return not missed
 
 
-LANES: dict[str, Callable[[int, argparse.Namespace], bool]] = {"sabotage": sabotage}
+def kill(seed: int, arguments: argparse.Namespace) -> bool:
+    """Kills at random."""
+    return campaign.run(seed, kills=arguments.kills, events=arguments.events)
+
+
+LANES: dict[str, Callable[[int, argparse.Namespace], bool]] = {
+    "campaign": kill,
+    "sabotage": sabotage,
+}
 
 
 def main() -> int:
@@ -44,6 +53,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="default: a new one")
     parser.add_argument("--only", action="append", help="run only this part of the lane")
     parser.add_argument("--innocent", action="store_true", help="sabotage without the bugs")
+    parser.add_argument("--kills", type=int, default=200, help="of the campaign")
+    parser.add_argument("--events", type=int, default=50_000, help="of the campaign")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
     say(f"CHAOS_SEED={seed}")

@@ -49,7 +49,9 @@ class Ordeal:
         self.installation.down()
 
     @contextlib.contextmanager
-    def posting(self, messages: int | Sequence[Message], **how: Any) -> Iterator[Poster]:
+    def posting(
+        self, messages: int | Sequence[Message], *, patience: float = 90, **how: Any
+    ) -> Iterator[Poster]:
         """Post in the background while the block runs; returns when all is answered 2xx."""
         chosen = self.traffic.take(messages) if isinstance(messages, int) else messages
         pace = how.get("pace")
@@ -60,7 +62,7 @@ class Ordeal:
         finally:
             if isinstance(pace, Pace):
                 pace.end()
-        if not poster.join(90):
+        if not poster.join(patience):
             raise Failed(f"{poster.answered()} of {len(poster.posted)} messages were accepted")
 
     def post(self, messages: int | Sequence[Message], **how: Any) -> None:
