@@ -20,7 +20,8 @@ class Request:
 
     ``path`` starts with ``/api/`` and has no trailing slash; ``operation`` is Klaviyo's operation
     id (``create_profile``), the key of the rate-limit table; ``query`` values are raw text, the
-    client encodes them; ``json`` is the body or None.
+    client encodes them; ``json`` is the body or None; ``text`` is that body written down, where it
+    has been already.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Request:
     operation: str
     json: Any = None
     query: Mapping[str, str] = field(default_factory=dict)
+    text: bytes | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

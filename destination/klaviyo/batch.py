@@ -8,6 +8,7 @@ most ``ceil(log2 n) + 2`` further requests and never costs a neighbour its deliv
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import ceil, log2
 from typing import Generic, TypeVar
 
@@ -99,10 +100,11 @@ class _Sender(Generic[T]):
         if not part or self.rest is not None:
             return
         request = self.build([self.rows[index] for index in part])
-        size = len(encode(request.json))
-        if len(part) > 1 and size > self.limit.bytes:
-            self.split(part, ceil(size / self.limit.bytes))
+        text = encode(request.json)
+        if len(part) > 1 and len(text) > self.limit.bytes:
+            self.split(part, ceil(len(text) / self.limit.bytes))
             return
+        request = replace(request, text=text)
         response = self.send(request, part)
         if response is None:
             return

@@ -123,7 +123,7 @@ def _submitted(response: Response, units: Sequence[Unit], account: Account) -> l
 
 def _marks(names: Iterable[Who]) -> list[str]:
     """A mark for each identifier: tells people apart without storing who they are."""
-    return sorted(sha256(f"{name} {value}".encode()).hexdigest()[:12] for name, value in names)
+    return sorted([sha256(f"{name} {value}".encode()).hexdigest()[:12] for name, value in names])
 
 
 def poll(job: str, keys: Sequence[Any], account: Account) -> list[Outcome] | Retry:

@@ -7,7 +7,7 @@ built from a list of the keys it may have.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -68,15 +68,17 @@ YEAR_AHEAD = 365 * 86_400.0
 """Klaviyo takes events up to one year ahead."""
 
 
-def _pick(source: Mapping[str, Any], names: Collection[str]) -> Json:
+def _pick(source: Mapping[str, Any], names: frozenset[str]) -> Json:
+    if names.issuperset(source):
+        return dict(source)
     return {name: value for name, value in source.items() if name in names}
 
 
-def attributes(payload: Mapping[str, Any], names: Collection[str] = ATTRIBUTES) -> Json:
+def attributes(payload: Mapping[str, Any], names: frozenset[str] = ATTRIBUTES) -> Json:
     """The profile attributes that a payload holds; what is absent stays absent, null stays null."""
     picked = _pick(payload, names)
     location = picked.get("location")
-    if isinstance(location, dict) and not location.keys() <= LOCATION:
+    if isinstance(location, dict) and not LOCATION.issuperset(location):
         picked["location"] = _pick(location, LOCATION)
     return picked
 
@@ -132,7 +134,7 @@ def event_profile(fields: Mapping[str, Any], shape: Shape | None) -> Json:
     Keys that Klaviyo has no attribute for become properties of the profile. ``shape`` is given
     for Create Event, whose place for ``meta`` depends on the revision; None for bulk events.
     """
-    if fields.keys() <= _WHO:
+    if _WHO.issuperset(fields):
         return profile(dict(fields))
     others = {name: value for name, value in fields.items() if name not in _KNOWN}
     found = attributes(fields, EVENT_PROFILE)
@@ -145,9 +147,6 @@ def event_profile(fields: Mapping[str, Any], shape: Shape | None) -> Json:
     return profile(found, meta=meta)
 
 
-_EVENT = frozenset(("time", "value", "value_currency", "unique_id"))
-
-
 def event(payload: Payload, shape: Shape) -> Json:
     """The attributes of an event, without its profile."""
     found: Json = {
@@ -155,8 +154,10 @@ def event(payload: Payload, shape: Shape) -> Json:
         "metric": {
             "data": {"type": "metric", "attributes": {"name": payload["metric_name"]}},
         },
-        **_pick(payload, _EVENT),
     }
+    for name in ("time", "value", "value_currency", "unique_id"):
+        if name in payload:
+            found[name] = payload[name]
     if payload.get("backfill") and shape.backfill:
         found["backfill"] = True
     return found

@@ -247,7 +247,7 @@ def noted_for(outcome: Outcome, payload: Mapping[str, Any]) -> Outcome:
 
     Klaviyo's partial failure names no row, so rows without a phone number lose that note.
     """
-    if isinstance(outcome, Delivered) and "phone_number" not in payload:
+    if isinstance(outcome, Delivered) and outcome.note and "phone_number" not in payload:
         kept = " ".join(note for note in outcome.note.split() if note != PHONE_IGNORED)
         return outcome if kept == outcome.note else replace(outcome, note=kept)
     return outcome

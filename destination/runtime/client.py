@@ -65,7 +65,9 @@ class Client:
 
     def send(self, request: Request) -> Response:
         """One exchange. Raises ``Unanswered``."""
-        content = None if request.json is None else encode(request.json)
+        content = request.text
+        if content is None and request.json is not None:
+            content = encode(request.json)
         end = self._time_left.end = time.monotonic() + self._deadline
         try:
             with self._http.stream(

@@ -147,6 +147,18 @@ def test_a_request_is_split_by_rows_and_by_bytes() -> None:
     assert klaviyo.requests == 4
 
 
+def test_the_text_of_a_body_is_the_body() -> None:
+    """It was written down to know its size, and goes with the request."""
+    requests: list[Request] = []
+
+    def klaviyo(request: Request) -> Response:
+        requests.append(request)
+        return answer(202)
+
+    send_rows([1, 2, 3], build, account(klaviyo), WIDE)
+    assert [request.text for request in requests] == [b"[1,2,3]"]
+
+
 def test_a_body_that_klaviyo_finds_too_large_is_halved() -> None:
     """Down to a single row, which is a dead letter."""
 
