@@ -71,14 +71,17 @@ def _members(
 ) -> Callable[[dict[str, Any], Problems], dict[str, Any]]:
     checks = {field.name: _check(field, prefix + field.name) for field in fields}
     free = {field.name: _CLASSES[_TYPES[field.type][0]] for field in fields if _is_free(field)}
+    ruled = {field.name: rules_of(field)[0].fits for field in fields if _has_one_rule(field)}
     required = tuple(field.name for field in fields if field.required)
 
     def members(value: dict[str, Any], problems: Problems) -> dict[str, Any]:
         clean = {}
         for name, item in value.items():
-            if item and free.get(name) is item.__class__:
-                clean[name] = item
-                continue
+            if item:
+                kind = item.__class__
+                if kind is free.get(name) or (kind is str and name in ruled and ruled[name](item)):
+                    clean[name] = item
+                    continue
             check = checks.get(name)
             if check is None:
                 if additional:
@@ -98,6 +101,12 @@ def _members(
 def _is_free(field: Field) -> bool:
     ruled = field.choices or field.format or field.minimum or field.maximum or field.properties
     return not (ruled or field.multiple or field.type == "datetime")
+
+
+def _has_one_rule(field: Field) -> bool:
+    """Whether a text needs to obey one rule and nothing else."""
+    texts = "string" in _TYPES.get(field.type, ())
+    return texts and not field.multiple and len(rules_of(field)) == 1
 
 
 def _missing(path: str) -> FieldProblem:

@@ -33,10 +33,17 @@ _ISO: Final = re.compile(
     r"(?::(?P<second>[0-5][0-9]|(?<=:59:)60)(?:\.(?P<fraction>[0-9]+))?)?"
     r"(?:[Zz]|(?P<sign>[+-])(?P<east>(?:[01][0-9]|2[0-3]):?[0-5][0-9]))?)?"
 )
+# What most programs write, to be told without looking at its parts.
+_COMMON: Final = re.compile(
+    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
+)
 
 
 def is_written_date(text: str) -> bool:
     """Whether ``read_date`` can read it; most dates are ISO 8601 and need no arithmetic for it."""
+    if _COMMON.fullmatch(text):
+        return True
     if _ISO.fullmatch(text) and len(text) <= _LONGEST and text[0] not in "+-":
         return True
     return read_date(text) is not None

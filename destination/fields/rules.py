@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from destination.fields.dates import is_written_date
 from destination.fields.field import Field
 from destination.fields.formats import FORMATS, is_date
 from destination.fields.problem import seen
@@ -45,7 +46,7 @@ def _rules(field: Field) -> Iterator[Rule]:
 
 
 def _is_moment(value: Any) -> bool:
-    return not isinstance(value, str) or is_date(value)
+    return not isinstance(value, str) or is_written_date(value) or is_date(value)
 
 
 def _format(name: str) -> Rule:

@@ -45,8 +45,8 @@ def prepare_identifiers(
     found: dict[str, str] = {}
     dropped: Discard | None = None
     for name in NAMES:
-        value = payload.get(name) if name in allow else None
-        if value is None or value == "":
+        value = payload.get(name)
+        if value is None or value == "" or name not in allow:
             continue
         if name == "email":
             read = _email(value, is_email)
