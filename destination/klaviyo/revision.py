@@ -40,6 +40,33 @@ SHAPES = (
 """Oldest first."""
 
 
+DEFAULT = "2026-07-15"
+"""The revision that everything was built and tested with."""
+
+NEWEST = SHAPES[-1].since
+"""The newest revision that is known here."""
+
+_MONTHS = ("01", "04", "07", "10")
+_YEAR_LONG = 365 * 86_400.0
+
+
+def lifetime(revision: str) -> tuple[float, float, float] | None:
+    """When a revision comes out, is deprecated and is retired, in unix seconds; None for a text
+    that is no revision.
+
+    They come out on the 15th of each quarter's first month, are stable for a year and deprecated
+    for another (API versioning and deprecation policy). ``.pre`` at the end means the beta of one.
+    """
+    day = revision.removesuffix(".pre")
+    if len(day) != len(DEFAULT) or day[5:7] not in _MONTHS or day[7:] != "-15":
+        return None
+    try:
+        begins = datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()
+    except ValueError:
+        return None
+    return begins, begins + _YEAR_LONG, begins + 2 * _YEAR_LONG
+
+
 def shape(revision: str) -> Shape:
     """The shape for a revision such as ``2026-07-15`` or ``2026-07-15.pre``.
 

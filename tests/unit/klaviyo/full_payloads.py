@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from destination.klaviyo import KLAVIYO
-from destination.sending import Request, Response
+from destination.sending import Request, Response, Send
 
 PERSON = {"email": "ana@acme.io", "phone_number": "+14155552671", "external_id": "u-1"}
 FULL = {
@@ -65,10 +65,11 @@ PAYLOADS: dict[str, dict[str, Any]] = {
 class Recorder:
     """Klaviyo's rehearsal, keeping what is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, send: Send = KLAVIYO.rehearse) -> None:
         self.requests: list[Request] = []
+        self.send = send
 
     def __call__(self, request: Request) -> Response:
         """The rehearsed answer."""
         self.requests.append(request)
-        return KLAVIYO.rehearse(request)
+        return self.send(request)
