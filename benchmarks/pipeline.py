@@ -18,8 +18,9 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from benchmarks.mapping import (
     read_events,
 )
 from destination.errors import DestinationError, Ended
-from destination.event import person
+from destination.event import decode, encode, person
 from destination.fields import PayloadError
 from destination.klaviyo import KLAVIYO
 from destination.mapping.file import read_mapping_file
@@ -90,7 +91,13 @@ class Work:
             planned = self.planned(self.events[start : start + BATCH])
             deliver(planned, self.route.action, lambda _rows: ACCOUNT, batched=True)
 
-    def planned(self, events: Sequence[Event]) -> list[Delivery]:
+    def from_text(self, texts: Sequence[bytes]) -> None:
+        """(c) as a worker does it: each event is planned just after it was read."""
+        for start in range(0, len(texts), BATCH):
+            planned = self.planned(map(decode, texts[start : start + BATCH]))
+            deliver(planned, self.route.action, lambda _rows: ACCOUNT, batched=True)
+
+    def planned(self, events: Iterable[Event]) -> list[Delivery]:
         """What is to be sent for these events, without those that cannot be sent."""
         found = []
         for event in events:
@@ -111,6 +118,7 @@ class Work:
             except PayloadError:
                 continue
         planned = self.planned(self.events)
+        bodies = _bodies(planned, self.route)
         mapped = [mapping.resolve(event) for event in self.events]
         return {
             "trigger": lambda: [mapping.matches(event) for event in self.events],
@@ -119,6 +127,7 @@ class Work:
             "preparing": lambda: [_try(action.prepare, each, NOW) for each in ready],
             "building, one by one": lambda: _deliver(planned, self.route, 1),
             f"building, {BATCH:,} at a time": lambda: _deliver(planned, self.route, BATCH),
+            **({"of that JSON text": lambda: deque(map(encode, bodies), 0)} if bodies else {}),
         }
 
 
@@ -133,6 +142,23 @@ def _deliver(planned: Sequence[Delivery], route: Route, rows: int) -> None:
     for start in range(0, len(planned), rows):
         part = planned[start : start + rows]
         deliver(part, route.action, lambda _rows: ACCOUNT, batched=rows > 1)
+
+
+def _bodies(planned: Sequence[Delivery], route: Route) -> list[Any]:
+    """The bodies of the bulk requests."""
+    if route.action.batch is None:
+        return []
+    bodies: list[Any] = []
+
+    def keep(request: Request) -> Response:
+        bodies.append(request.json)
+        return ACCEPTED
+
+    account = replace(ACCOUNT, send=keep)
+    for start in range(0, len(planned), BATCH):
+        part = planned[start : start + BATCH]
+        deliver(part, route.action, lambda _rows: account, batched=True)
+    return bodies
 
 
 def work(action: str, events: Sequence[Event]) -> Work:
@@ -243,6 +269,9 @@ def show_action(action: str, events: Sequence[Event], runs: int) -> None:
     show("(c) to requests, one by one", job.one_by_one, count, runs)
     if job.route.action.batch:
         show(f"(c) to requests, {BATCH:,} at a time", job.in_batches, count, runs)
+        texts = [encode(event) for event in job.events]
+        show("    reading an event", lambda: deque(map(decode, texts), 0), count, runs)
+        show("    reading it and (c)", lambda: job.from_text(texts), count, runs)
     if action in BY_HAND:
         show("    the same by hand", lambda: by_hand(action, job.events), count, runs)
     for name, stage in job.stages().items():
