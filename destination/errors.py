@@ -73,7 +73,7 @@ class Ended(DestinationError):
     """
 
     def __init__(self, outcome: Outcome) -> None:
-        super().__init__(repr(outcome))
+        super().__init__(outcome)  # written down only if somebody asks
         self.outcome = outcome
 
 
