@@ -104,7 +104,8 @@ class _Sender(Generic[T]):
         if len(part) > 1 and len(text) > self.limit.bytes:
             self.split(part, ceil(len(text) / self.limit.bytes))
             return
-        request = replace(request, text=text)
+        if request.json is not None:  # a look-up has no body
+            request = replace(request, text=text)
         response = self.send(request, part)
         if response is None:
             return
