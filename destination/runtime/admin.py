@@ -18,9 +18,11 @@ from destination.errors import Rejected
 from destination.event import decode
 from destination.runtime.answers import refusal
 from destination.runtime.counts import imbalance, read_counts
+from destination.runtime.erasure import LaneBusy, erase, vars_of
 from destination.runtime.letters import DeadLetters, shown
 from destination.runtime.metrics import exposition
 from destination.runtime.store import PREFIX, Scripts, connect
+from destination.runtime.subject import subject
 from destination.runtime.watch import Watch
 from destination.settings import Settings, is_loopback
 
@@ -72,6 +74,7 @@ class Admin:
             Route("/admin/dead", self._closed(self._dead)),
             Route("/admin/dead/{id:path}", self._closed(self._letter)),
             Route("/admin/replay", self._closed(self._replay), methods=["POST"]),
+            Route("/admin/erase", self._closed(self._erase), methods=["POST"]),
             Route("/admin/discard", self._closed(self._discard), methods=["POST"]),
         ]
 
@@ -161,6 +164,22 @@ class Admin:
     async def _discard(self, request: Request) -> Response:
         return await self._move(request, "discard")
 
+    async def _erase(self, request: Request) -> Response:
+        wanted = await read_object(request)
+        who = subject(wanted)
+        named = "connection" in request.query_params
+        chosen = [self._connection(request)] if named else list(self._settings.connections)
+        dry = wanted.get("dry_run") is True
+
+        def forget() -> list[dict[str, Any]]:
+            try:
+                receipts = erase(self._store(), self._settings, who, chosen, dry=dry)
+                return [vars_of(receipt) for receipt in receipts]
+            except LaneBusy as error:
+                raise Rejected(503, "lane_busy", str(error), retry_after=30) from error
+
+        return JSONResponse({"receipts": await run_in_threadpool(forget)})
+
     async def _move(self, request: Request, how: str) -> Response:
         wanted = await read_selection(request)
 
@@ -185,16 +204,24 @@ class Admin:
         return name
 
 
-async def read_selection(request: Request) -> dict[str, Any]:
-    """``{"ids": [...]}``, or ``{"code": ..., "mapping": ...}`` to filter, or ``{"all": true}``."""
+async def read_object(request: Request) -> dict[str, Any]:
+    """The JSON object that a request holds."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         # A form on a stranger's page can post anything but this content type.
-        raise Rejected(415, "json_only", "send the selection as application/json")
+        raise Rejected(415, "json_only", "send the body as application/json")
     try:
         wanted = decode(await request.body())
     except ValueError as error:
         raise Rejected(400, "bad_request", f"the body is not JSON: {error}") from error
-    if not isinstance(wanted, dict) or not _says_which(wanted):
+    if not isinstance(wanted, dict):
+        raise Rejected(400, "bad_request", "the body must be a JSON object")
+    return wanted
+
+
+async def read_selection(request: Request) -> dict[str, Any]:
+    """``{"ids": [...]}``, or ``{"code": ..., "mapping": ...}`` to filter, or ``{"all": true}``."""
+    wanted = await read_object(request)
+    if not _says_which(wanted):
         raise Rejected(
             400,
             "bad_request",

@@ -19,6 +19,7 @@ from destination.ingress.normalise import wants_klaviyo
 from destination.mapping.file import Mapping
 from destination.pipeline import Route, matching
 from destination.registry import DESTINATIONS
+from destination.runtime.erasing import Deletions
 from destination.runtime.floods import Floods
 from destination.runtime.intake import Counting, Entry, Intake, Target
 from destination.runtime.logs import log
@@ -48,10 +49,13 @@ class Gate:
     Raises ``SettingsError`` for mappings that cannot be used or actions that there are not.
     """
 
-    def __init__(self, settings: Settings, intake: Intake, recorder: Recorder) -> None:
+    def __init__(
+        self, settings: Settings, intake: Intake, recorder: Recorder, deletions: Deletions
+    ) -> None:
         self.settings = settings
         self._intake = intake
         self._recorder = recorder
+        self._deletions = deletions
         self.limits = (
             SEGMENT if settings.limits == "segment" else Limits(body_bytes=settings.body_limit)
         )
@@ -141,6 +145,7 @@ class Gate:
         source that posts too fast, 503.
         """
         self._floods.admit(source.name, len(events) + len(refused), time.monotonic())
+        await self._deletions.note(source, events)
         usable = self.usable(source)
         letters: list[str] = []
         entries: list[Entry] = []

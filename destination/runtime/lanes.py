@@ -131,6 +131,33 @@ class Lane:
             return Taken(state)
         return Taken(state, tuple(job.decode() for job in answer[2:]), crashes=int(answer[1]))
 
+    def seize(self) -> bool:
+        """Ask for the lease whatever the lane waits for; False while a worker has it."""
+        return bool(self._run("seize", self._lease))
+
+    def give_back(self) -> None:
+        """Release a lane that was seized."""
+        hold = f"{self._own}hold:{self.name}"
+        if self._client.get(hold) == b"seized":
+            self._client.delete(hold)
+        self.release()
+
+    def erase(self, place: str, person: str, rows: Iterable[tuple[int, str]]) -> None:
+        """Take rows out of the list ``place``: where each stands and its mapping.
+
+        ``person`` is whose chain the list is, empty for any other. Raises ``LeaseLost``.
+        """
+        parts = [part for row in rows for part in row]
+        if not self._run("erase", place, person, *parts):
+            raise LeaseLost(f"{self.connection}/{self.name}")
+
+    def free(self, people: Iterable[str]) -> None:
+        """Nothing of these people is under way any more. Raises ``LeaseLost``."""
+        record = Record()
+        for person in people:
+            record.free(person)
+        self.commit(record)
+
     def read(self, rows: int) -> list[Row]:
         """The first ``rows`` rows, which stay where they are until they are committed."""
         raw: list[Any] = self._client.lrange(f"{self._own}lane:{self.name}", 0, rows - 1)

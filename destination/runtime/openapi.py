@@ -128,6 +128,10 @@ OPERATING = (
         POST, (ADMIN,), ("Selection",), ("Moved",), (_CONNECTION,),
     ),
     Operation(
+        "/admin/erase", "operating", "Erase what stands here about a person",
+        POST, (ADMIN,), ("Person",), ("Receipts",), (("connection", "Only in this; else in all."),),
+    ),
+    Operation(
         "/admin/discard", "operating", "Forget dead letters",
         POST, (ADMIN,), ("Selection",), ("Moved",), (_CONNECTION,),
     ),

@@ -13,6 +13,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from destination.runtime.alerting import Alerting
+from destination.runtime.erasing import Erasing
 from destination.runtime.logs import log
 from destination.runtime.store import PREFIX, Scripts, connect
 from destination.runtime.worker import Worker, install
@@ -122,6 +123,8 @@ def work(settings: Settings, redis_url: str) -> None:
     scheduler.start()
     alerting = Alerting(settings, redis_url)
     alerting.start()
+    erasing = Erasing(settings, redis_url)
+    erasing.start()
     try:
         while not worker.stopping.is_set():
             try:
@@ -138,6 +141,7 @@ def work(settings: Settings, redis_url: str) -> None:
                 worker.stopping.wait(0.5)
     finally:
         alerting.stop()
+        erasing.stop()
         scheduler.stop()
         scheduler.join(2)
         worker.close()

@@ -66,6 +66,13 @@ class Decisions:
             earliest = newest - DECISIONS_DAYS * DAY
             self._remember(keys=[self._place], args=[earliest, self._most, *told])
 
+    def forget(self, keys: Sequence[str]) -> int:
+        """Forget what was told for these keys; for how many there was something."""
+        return sum(
+            int(self._client.zrem(self._place, *(_short(key) for key in some)))
+            for some in _chunks(keys)
+        )
+
 
 class LastSent:
     """What was delivered last for each person by one mapping, as a digest; for a day."""
@@ -97,6 +104,11 @@ class LastSent:
     def confirm(self, mapping: str, people: Iterable[str]) -> None:
         """Whatever was under way for these people has arrived."""
         self._run("confirm", mapping, dict.fromkeys(people, ""))
+
+    def forget(self, mapping: str, people: Iterable[str]) -> int:
+        """Nothing is known of these people any more; of how many something was."""
+        places = [self._key(mapping, person) for person in people]
+        return int(self._client.delete(*places)) if places else 0
 
     def _run(self, what: str, mapping: str, digests: Mapping[str, str]) -> None:
         for some in _chunks(list(digests)):

@@ -87,5 +87,9 @@ SCHEMAS: dict[str, Any] = {
     ),
     "Anything": OBJECT,
     "Selection": _object(ids=_array(TEXT), code=TEXT, mapping=TEXT, all={"const": True}),
+    "Person": _object(
+        email=TEXT, phone=TEXT, user_id=TEXT, anonymous_id=TEXT, dry_run={"type": "boolean"}
+    ),
+    "Receipts": _object(("receipts",), receipts=_array(OBJECT)),
     "Moved": _object(("moved",), moved=WHOLE),
 }  # fmt: skip

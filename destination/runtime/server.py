@@ -17,6 +17,7 @@ from destination.runtime import audiences, browser, posting, reference, rows, rp
 from destination.runtime.accounts import Accounts, Questions
 from destination.runtime.admin import Admin
 from destination.runtime.endings import Endings
+from destination.runtime.erasing import Deletions
 from destination.runtime.gate import Gate
 from destination.runtime.intake import Intake, accept_client
 from destination.runtime.recent_events import Recorder
@@ -40,7 +41,8 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
     client = accept_client(redis_url)
     intake = Intake(client, dedupe_hours=settings.dedupe_hours)
     recorder = Recorder(client, settings.record_events)
-    gate = Gate(settings, intake, recorder)
+    deletions = Deletions(client, enabled=settings.erase_on_delete)
+    gate = Gate(settings, intake, recorder, deletions)
     watch = Watch(client, settings)
     admin = Admin(settings, redis_url, watch)
     asked = accounts or Accounts(settings, redis_url)

@@ -29,6 +29,8 @@ key                                     type    meaning
 ``destination:alerts:notices``          list    alerts to be told, first in front
 ``destination:alerts:samples``          list    what was delivered at past looks, newest first
 ``destination:alerts:turn``             string  a process looks for alerts, with a TTL
+``destination:erasures``                list    whom to erase, first asked first
+``destination:erasures:turn``           string  a process erases, with a TTL
 ``destination:A:calls:O``               zset    rate limit of operation O of account A (a key's hash)
 ``destination:A:pause:O``               string  operation O waits (Retry-After), with a TTL
 ``destination:A:known:K``               string  what ``once`` remembers, with a TTL
@@ -67,6 +69,8 @@ _WHEN_FULL = frozenset(
         "answered",
         "alert",
         "turn",
+        "seize",
+        "erase",
     )
 )
 """Scripts that drain, or that say so: they must run when Redis has no memory left."""
@@ -193,6 +197,8 @@ class Scripts:
                 "answered",
                 "alert",
                 "turn",
+                "seize",
+                "erase",
             )
         }
 

@@ -178,6 +178,11 @@ class Settings(BaseModel):
         description="Seconds after which a silent worker's lane goes to another one. A worker"
         " renews its lease while it works, so this is not bound to the length of a request.",
     )
+    erase_on_delete: bool = Field(
+        default=False,
+        description="A `delete` event of a server's source also erases here what stands about its"
+        " person.",
+    )
     source_rate: Rate | None = Field(
         default=None,
         description="Events a second that a source may post to one server; more hear 429. Without"

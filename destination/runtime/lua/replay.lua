@@ -1,13 +1,14 @@
 -- Take dead letters out of the store: back into their lane, or dropped for good.
 --
--- ARGV  1 prefix  2 connection  3 how: 'replay' or 'discard', then per letter:
---       id mapping lane row  (lane and row are '' for discard)
+-- ARGV  1 prefix  2 connection  3 how: 'replay', 'discard' or 'erase', then per letter:
+--       id mapping lane row  (lane and row are '' unless they are replayed)
 -- Returns how many letters were there and are moved; one that is already gone counts for nothing.
 
 local prefix, connection, how = ARGV[1], ARGV[2], ARGV[3]
 local own = prefix .. connection .. ':'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local reason = how == 'erase' and '|dropped:erased' or '|dropped:discarded'
 local moved = 0
 for at = 4, #ARGV, 4 do
   local id, mapping, lane = ARGV[at], ARGV[at + 1], ARGV[at + 2]
@@ -23,7 +24,7 @@ for at = 4, #ARGV, 4 do
       redis.call('ZADD', prefix .. 'due', waits > 0 and 'NX' or 'LT', now, connection .. '\t' .. lane)
     else
       redis.call('HINCRBY', own .. 'counts', mapping .. '|dropped', 1)
-      redis.call('HINCRBY', own .. 'counts', mapping .. '|dropped:discarded', 1)
+      redis.call('HINCRBY', own .. 'counts', mapping .. reason, 1)
     end
   end
 end
