@@ -8,6 +8,7 @@ import click
 
 from destination import __version__
 from destination.cli.alerts import alerts
+from destination.cli.audience import audience
 from destination.cli.dead import dead
 from destination.cli.estimate import estimate
 from destination.cli.mappings import check, import_, try_
@@ -43,6 +44,7 @@ for command in (
     tail,
     rows,
     estimate,
+    audience,
 ):
     cli.add_command(command)
 
