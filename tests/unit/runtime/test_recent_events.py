@@ -14,7 +14,6 @@ from destination.runtime.recent_events import (
     KEPT,
     LARGEST,
     Recorder,
-    forget_events,
     recorded_events,
     recorded_key,
 )
@@ -107,6 +106,13 @@ def test_a_failing_redis_is_nobodys_trouble(redis_url: str, client: redis.Redis)
     """Recording goes on when Redis does."""
     client.set(recorded_key("default"), "not a list")
     record(redis_url, 3, [event(1)])
-    forget_events(client, {"default": None})
+    client.delete(recorded_key("default"))
     record(redis_url, 3, [event(2)])
     assert ids(client) == ["m-2"]
+
+
+def test_what_cannot_be_read_is_passed_over(redis_url: str, client: redis.Redis) -> None:
+    """Such as what another version wrote."""
+    record(redis_url, 5, [event(1)])
+    client.rpush(recorded_key("default"), "{}", "nonsense", '{"source": "shop", "event": 5}')
+    assert ids(client) == ["m-1"]
