@@ -48,6 +48,8 @@ class Action:
     they do to one person happens in the order in which the events were accepted. Other
     deliveries keep their order within their mapping.
     ``stamp`` names the field that gets the event's own ``timestamp`` where the mapping gives none.
+    ``quiet`` names the boolean field that has an event recorded without setting anything off; a
+    late replay sets it where the mapping does not.
     ``digest(payload)`` is the same for payloads of which a second in a row changes nothing; empty
     for one that must always be sent. None where sending twice is never the same as sending once.
     ``perform`` sends one payload through the single-record endpoint. Both forms are safe to run
@@ -64,6 +66,7 @@ class Action:
     batch: Batch | None = None
     order: Callable[[Mapping[str, Any]], str] = lambda _fields: ""
     stamp: str = ""
+    quiet: str = ""
     digest: Callable[[Payload], str] | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from destination.action import Action, Batch, Payload
@@ -65,8 +66,24 @@ def matching(body: dict[str, Any], mappings: Iterable[Mapping]) -> list[Mapping]
     return [mapping for mapping in mappings if mapping.enabled and mapping.matches(body)]
 
 
-def plan(body: dict[str, Any], route: Route, now: float) -> Payload:
+LATE = 3600.0
+"""Seconds after which a replayed event must set nothing off any more: nobody waits for its mail."""
+
+
+def late(body: dict[str, Any], now: float) -> bool:
+    """Whether an event happened long before ``now`` (unix seconds); so does one of unknown time."""
+    try:
+        happened = datetime.fromisoformat(body.get("timestamp") or body.get("receivedAt") or "")
+        return now - happened.timestamp() > LATE
+    except (TypeError, ValueError):
+        return True
+
+
+def plan(body: dict[str, Any], route: Route, now: float, *, replayed: bool = False) -> Payload:
     """What is to be sent for one event: fields resolved, checked and prepared.
+
+    The replay of an event that happened more than ``LATE`` seconds ago is quiet, where the action
+    can be and the mapping does not say otherwise.
 
     Raises ``Ended`` with a ``Discard`` whose code is ``mapping_failed``, ``mapping_too_expensive``, ``payload_invalid`` or
     one of the action's own.
@@ -82,6 +99,9 @@ def plan(body: dict[str, Any], route: Route, now: float) -> Payload:
     stamp = route.action.stamp
     if stamp and stamp not in payload and "timestamp" in body:
         payload = {**payload, stamp: body["timestamp"]}
+    quiet = route.action.quiet
+    if replayed and quiet and quiet not in payload and late(body, now):
+        payload = {**payload, quiet: True}
     return route.action.prepare(payload, now)
 
 

@@ -38,17 +38,24 @@ class Preview:
 
 
 def preview(
-    body: dict[str, Any], route: Route, destination: Destination, *, now: float, revision: str
+    body: dict[str, Any],
+    route: Route,
+    destination: Destination,
+    *,
+    now: float,
+    revision: str,
+    replayed: bool = False,
 ) -> Preview:
     """Run one event through one mapping without sending anything.
 
-    ``now`` is in unix seconds, ``revision`` the destination's API revision.
+    ``now`` is in unix seconds, ``revision`` the destination's API revision, ``replayed`` whether the
+    event was a dead letter before.
     """
     mapping = route.mapping
     if not mapping.matches(body):
         return Preview(mapping.name, mapping.action, matched=False)
     try:
-        payload = plan(body, route, now)
+        payload = plan(body, route, now, replayed=replayed)
     except Ended as ended:
         return Preview(mapping.name, mapping.action, matched=True, outcome=ended.outcome)
     requests: list[Request] = []

@@ -18,6 +18,7 @@ from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
 from destination.runtime.remembered import Decisions
 from destination.runtime.store import PREFIX, Scripts, account_of
+from destination.runtime.versions import Versions
 from destination.sending import Account, Request, Response, Send
 from destination.settings import Connection, Settings
 
@@ -55,6 +56,7 @@ class Working:
         self._account = account_of(base + key)
         self._decisions = Decisions(scripts.client, connection.name)
         self._scripts = scripts
+        self.versions = Versions(scripts.client, connection.name, self.destination.actions)
         limiter = Limiter(scripts, self._account, self.destination.windows, deadline=deadline)
         self.sender = limited(self._client.send, limiter, self._pause)
 

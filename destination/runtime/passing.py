@@ -62,7 +62,7 @@ class Pass:
                 if isinstance(found, Retry):
                     late.add(row.person)
                 continue
-            mapping = self._routes[row.mapping].mapping
+            mapping = self._routes[row.route].mapping
             key = (mapping.action, mapping.batch.enabled)
             if claimed.setdefault(row.person, key) != key:
                 late.add(row.person)
@@ -74,7 +74,7 @@ class Pass:
         return [ends[number] for number in range(len(self._rows))]
 
     def _plan(self, row: Row, now: float) -> Payload | Outcome:
-        route = self._routes.get(row.mapping)
+        route = self._routes.get(row.route)
         if route is None or not route.mapping.enabled:
             code = "mapping_missing" if route is None else "mapping_disabled"
             return Retry(code, row.mapping, LOOK_AGAIN, spends=False)
@@ -82,7 +82,7 @@ class Pass:
         if not isinstance(body, dict):
             return Discard("row_unreadable", "what stands in the lane is no row of this version")
         try:
-            return plan(body, route, now)
+            return plan(body, route, now, replayed=row.replayed > 0 and not row.live)
         except Ended as ended:
             return ended.outcome
         except Exception as error:  # noqa: BLE001 a fault of ours must not stop the lane
@@ -92,7 +92,7 @@ class Pass:
         self, deliveries: list[tuple[int, Delivery]], batched: bool, ends: dict[int, Outcome]
     ) -> None:
         numbers = [number for number, _delivery in deliveries]
-        route = self._routes[self._rows[numbers[0]].mapping]
+        route = self._routes[self._rows[numbers[0]].route]
         seen: dict[int, list[Exchange]] = {}
         outcomes = deliver(
             [delivery for _number, delivery in deliveries],

@@ -131,7 +131,7 @@ class Settling:
 
     def _made_by(self, row: Row) -> tuple[str, str]:
         """Action and version of the row's mapping; empty when it has gone meanwhile."""
-        route = self.routes.get(row.mapping)
+        route = self.routes.get(row.route)
         return (route.mapping.action, route.mapping.version) if route else ("", "")
 
     def _letter(self, row: Row, end: Discard) -> DeadLetter:
@@ -226,4 +226,4 @@ class Settling:
         if self._told <= RECENT:
             # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
             shown = note[:200] if outcome in {"delivered", "dropped"} else ""
-            self.record.log(encode({**said, "note": shown, "time": self.now}))
+            self.record.log(encode({**said, "note": shown, "time": self.now, "person": row.person}))

@@ -21,6 +21,7 @@ key                                     type    meaning
 ``destination:C:dead``                  hash    id -> dead letter
 ``destination:C:dead:order``            zset    id -> ms at which it died
 ``destination:C:recent``                list    the last deliveries, newest first, no personal data
+``destination:C:versions``              hash    version of a mapping -> its text, to be replayed with
 ``destination:C:recorded``              list    the last events, newest first, where they are recorded
 ``destination:C:begun``                 hash    lane -> workers that took it since one lived on
 ``destination:C:alarm:X``               string  thing X that rows wait for was reported, for a day
@@ -81,6 +82,9 @@ class Row(msgspec.Struct, omit_defaults=True):
 
     ``person`` is a digest of who it is about: it stands in key names.
 
+    ``version`` is that of the mapping to use, empty for the one in force; ``live`` has a replay set
+    off what a new event sets off.
+
     ``mapping`` is not in the JSON but before it. ``since`` is the unix time of the first failed attempt, 0 before any; ``attempts`` counts those
     that spend the retry budget.
     """
@@ -92,7 +96,14 @@ class Row(msgspec.Struct, omit_defaults=True):
     attempts: int = 0
     since: float = 0.0
     replayed: int = 0
+    version: str = ""
+    live: bool = False
     mapping: str = ""
+
+    @property
+    def route(self) -> str:
+        """The name of its route: the mapping, with the version where one is asked for."""
+        return f"{self.mapping}@{self.version}" if self.version else self.mapping
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True):

@@ -130,19 +130,21 @@ class Worker:
 
     def _pass(self, lane: Lane, working: Working, crashes: int) -> bool:
         """One read, plan, send, commit. False when there is nothing more to do now."""
-        routes = working.mappings.routes()
+        routes: Mapping[str, Route] = working.mappings.routes()
+        working.versions.keep(routes)
         mine = [r.rows for r in routes.values() if r.lane == lane.name and r.mapping.enabled]
         first = lane.read(1)
         if not first:
             return False
-        if not mine:
+        if not mine and not first[0].version:
             record = Record()
             record.hold(LOOK_AGAIN, "mapping_missing")
             lane.commit(record)
             return False
         # Rows that have failed as a batch, or that workers died with, are tried in ever smaller
         # ones: a row that breaks the whole request is alone in the end.
-        rows = lane.read(max(1, max(mine) >> max(0, first[0].attempts - 2, crashes - 1)))
+        rows = lane.read(max(1, max(mine, default=1) >> max(0, first[0].attempts - 2, crashes - 1)))
+        routes = working.versions.routes(routes, rows)
         blocked = lane.parked({row.person for row in rows})
         free = [row for row in rows if row.person not in blocked]
         if crashes >= DEADLY and len(rows) == 1:
@@ -185,9 +187,10 @@ class Worker:
 
     def _poll(self, lane: Lane, working: Working, job: str) -> None:
         """Ask what became of a job at Klaviyo and record the ends of its rows."""
-        routes = working.mappings.routes()
+        routes: Mapping[str, Route] = working.mappings.routes()
         submitted = lane.submitted(job)
         rows = [row for _key, row in submitted]
+        routes = working.versions.routes(routes, rows)
         ends = self._ends_of(job, submitted, working, routes)
         if isinstance(ends, Retry):
             record = Record()
@@ -206,7 +209,7 @@ class Worker:
         routes: Mapping[str, Route],
     ) -> list[Outcome] | Retry:
         """The ends of a job's rows, or when to ask again; rows of several mappings may share it."""
-        known = [routes[row.mapping] for _key, row in submitted if row.mapping in routes]
+        known = [routes[row.route] for _key, row in submitted if row.route in routes]
         batch = known[0].action.batch if known else None
         if batch is None or batch.poll is None:
             return Retry("mapping_missing", after=LOOK_AGAIN) if submitted else []

@@ -84,4 +84,5 @@ ACTION = Action(
     ),
     prepare=prepare,
     perform=perform,
+    quiet="backfill",
 )

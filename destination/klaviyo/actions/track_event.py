@@ -161,5 +161,6 @@ ACTION = Action(
     ),
     prepare=prepare,
     perform=perform,
+    quiet="backfill",
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch),
 )
