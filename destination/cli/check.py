@@ -55,8 +55,9 @@ def check(
     `requests` of failed examples, and nothing else in the files.
 
     With --against nothing is checked: events run through the mappings in use and through FILES as
-    if FILES took their place, and what would be sent otherwise is shown. `recent` are the events
-    that the server has recorded (DESTINATION_RECORD_EVENTS), FILE holds events as for `try`.
+    if FILES took their place, and what would be sent otherwise is shown. A folder then means what
+    it means to the server: the *.json directly in it. `recent` are the events that the server has
+    recorded (DESTINATION_RECORD_EVENTS), FILE holds events as for `try`.
     """
     destination = DESTINATIONS["klaviyo"]
     if schema:
@@ -140,8 +141,8 @@ def _plan(
         raise click.UsageError("a comparison has no tests: use --format text or json")
     destination, revision = DESTINATIONS["klaviyo"], connection.klaviyo_revision
     in_use = mapping_files(connection.mappings)
-    before = files_in([base]) if base else in_use
-    after = files_in(files) if files else in_use
+    before = mapping_files(base) if base else in_use
+    after = [file for path in files for file in mapping_files(path)] or in_use
     events = _recent(settings, connection) if against == "recent" else _from_file(against)
     found = planned.plan_events(
         events,

@@ -102,6 +102,15 @@ def test_equal_mappings_change_nothing(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_means_what_it_means_to_the_server(run: Run, tmp_path: Path) -> None:
+    """Presets in a folder below are not in use."""
+    file = events(tmp_path / "e.ndjson", event(1, title="Dr"))
+    write(tmp_path / "new" / "f.json")
+    write(tmp_path / "new" / "presets" / "g.json", SUBSCRIBE, **TITLE)
+    for arguments in ((tmp_path / "new",), ("--base", tmp_path / "new")):
+        assert "0 with changes" in run(*arguments, "--against", file).output
+
+
 def test_the_list_is_bounded_and_the_sums_are_not(run: Run, tmp_path: Path) -> None:
     """JSON lists every change."""
     changed = write(tmp_path / "new.json", **TITLE)
