@@ -6,7 +6,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -166,6 +166,7 @@ def rows(
         raise click.UsageError(
             f"the operation {mapped.operation[:60]!r} is unknown; use one of {', '.join(OPERATIONS)}"
         )
+    how = reading_of(encoding, delimiter, columns)
     before = file.stat()
     print_ = fingerprint(file)
     target = Target(
@@ -175,10 +176,10 @@ def rows(
         mapped.operation,
         mapped.key,
     )
-    saved = Saved(settings.data_dir / "loads" / f"{_load_id(print_, target, mapping)}.json")
+    saved = Saved(settings.data_dir / "loads" / f"{_load_id(print_, target, how, mapping)}.json")
     with (
         saved.alone(f"loading {file}"),
-        Opened(file, reading_of(encoding, delimiter, columns)) as opened,
+        Opened(file, how) as opened,
     ):
         progress = _start(saved, print_, again=again, dry_run=dry_run)
         poster = None if dry_run else Poster(replace(target, run=progress.run), say=_say)
@@ -186,7 +187,8 @@ def rows(
         loading = Loading(opened, mapped, poster, saved, rejects, progress)
         _run(loading, print_, target)
     if (file.stat().st_size, file.stat().st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        raise click.ClickException(f"{file} was changed while it was loaded; load it again")
+        click.echo(f"{file} was changed while it was loaded; load it again", err=True)
+        raise SystemExit(1)
     _tell(loading, target, rejects, form, dry_run=dry_run)
     if loading.progress.rejected:
         raise SystemExit(1)
@@ -211,10 +213,11 @@ def _with_options(
     return replace(columns, **{name: value for name, value in given.items() if value is not None})
 
 
-def _load_id(print_: Fingerprint, target: Target, mapping: Path | None) -> str:
-    """The same for all attempts at one load: same content, same columns, same target."""
+def _load_id(print_: Fingerprint, target: Target, how: Reading, mapping: Path | None) -> str:
+    """The same for all attempts at one load: same content, read alike, for the same target."""
     facts = [
         print_.id,
+        asdict(how),
         target.server,
         target.object,
         target.operation,
