@@ -22,8 +22,14 @@ CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 
 
 def codes(tree: ast.AST) -> Iterator[str]:
-    """Constants that are the code of an outcome: first text argument of what makes one."""
+    """Constants that are the code of an outcome: first text argument of what makes one, or what a
+    variable of that name is set to.
+    """
     for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(each, ast.Name) and each.id == "code" for each in node.targets
+        ):
+            yield from texts(node.value)
         if isinstance(node, ast.Call):
             function = node.func
             name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
@@ -48,7 +54,7 @@ def texts(node: ast.expr) -> list[str]:
 def test_the_scan_finds_codes() -> None:
     """It reads calls, keyword arguments and conditions."""
     text = 'Discard("a", m); Retry(code="b"); _halt("c"); discard(r, "d"); Retry("e" if x else "f")'
-    assert set(codes(ast.parse(text))) == {"a", "b", "c", "d", "e", "f"}
+    assert set(codes(ast.parse(f'{text}; code = "g" if x else "h"'))) == set("abcdefgh")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
