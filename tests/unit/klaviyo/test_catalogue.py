@@ -29,7 +29,10 @@ def codes(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Assign) and any(
             isinstance(each, ast.Name) and each.id == "code" for each in node.targets
         ):
-            yield from texts(node.value)
+            found = texts(node.value)
+            # With a branch that is no text the other one is a stopgap, not a code.
+            whole = len(found) == (2 if isinstance(node.value, ast.IfExp) else 1)
+            yield from found if whole else []
         if isinstance(node, ast.Call):
             function = node.func
             name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
