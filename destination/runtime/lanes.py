@@ -158,6 +158,10 @@ class Lane:
             record.free(person)
         self.commit(record)
 
+    def length(self) -> int:
+        """How many rows the lane holds, those that are parked left out."""
+        return int(self._client.llen(f"{self._own}lane:{self.name}"))
+
     def read(self, rows: int) -> list[Row]:
         """The first ``rows`` rows, which stay where they are until they are committed."""
         raw: list[Any] = self._client.lrange(f"{self._own}lane:{self.name}", 0, rows - 1)

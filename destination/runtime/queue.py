@@ -99,24 +99,19 @@ class SendWorker(SimpleWorker):
         super().handle_job_failure(job, *args, **kwargs)
 
 
-def _await_redis(url: str) -> None:
-    """Return when Redis answers: it may be starting, or loading what it holds."""
-    client = connect(url)
+def _worker(settings: Settings, redis_url: str) -> Worker:
+    """A worker, once Redis answers: it may be starting, or loading what it holds."""
     while True:
         try:
-            client.ping()
+            return Worker(settings, redis_url)
         except redis.RedisError as error:
             log.info("waiting_for_redis", error=type(error).__name__)
             time.sleep(0.2)
-        else:
-            client.close()
-            return
 
 
 def work(settings: Settings, redis_url: str) -> None:
     """Run one worker process until it is told to stop."""
-    _await_redis(redis_url)
-    worker = Worker(settings, redis_url)
+    worker = _worker(settings, redis_url)
     install(worker)
     visibility = settings.lease + 5
     scheduler = Scheduler(redis_url, visibility=visibility)

@@ -20,6 +20,9 @@ from destination.settings import Settings
 FIRST_POLL = 0.5
 """Seconds after which a job at Klaviyo is asked for the first time."""
 
+SEARCHING = 5.0
+"""Seconds that a lane waits at the most after a request that failed as a whole."""
+
 PROBE = 60.0
 """Seconds between two questions whether a halted connection may go on."""
 
@@ -45,6 +48,7 @@ class Settling:
     _kept: set[str] = field(default_factory=set)
     _jobs: set[str] = field(default_factory=set)
     _told: int = 0
+    _rows: int = 0
     _hold: float | None = None
     _reason: str = ""
 
@@ -57,6 +61,7 @@ class Settling:
             isinstance(outcome, Delivered | Submitted | Discard) and number in exchanges
             for number, outcome in enumerate(outcomes)
         )
+        self._rows = len(rows)
         for number, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
             seen = exchanges.get(number, [])
             match outcome:
@@ -151,6 +156,12 @@ class Settling:
             attempts=row.attempts + 1,
         )
 
+    def _isolated(self, row: Row) -> bool:
+        """Whether a row that failed with others has now failed alone: it is at fault, or Klaviyo
+        is down; in both cases it waits by itself and the next one is tried.
+        """
+        return self._rows == 1 and row.attempts > 0
+
     def _front(self, row: Row) -> None:
         self._kept.add(row.person)
         self.record.front(row)
@@ -175,16 +186,20 @@ class Settling:
         wait = outcome.after
         if wait is None:
             wait = backoff(tried.attempts, self.chance())
+        # While a batch is being halved, one request every few seconds finds the row at fault.
+        search = min(wait, SEARCHING) if outcome.after is None else wait
         if outcome.aside:
             # Only what waits for the same thing stays behind it, so its name is not the person's.
             self.alarms.add((outcome.code, outcome.aside))
             self.record.park_at(person_key(f"{row.person}\t{outcome.aside}"), tried, wait)
-        elif (outcome.whole and not alone) or row.person in self._kept:
+        elif row.person in self._kept or (outcome.whole and not alone and not self._isolated(row)):
             self._front(tried)
-            self._wait(wait, outcome.code)
+            self._wait(search, outcome.code)
         else:
             self._waiting.add(row.person)
             self.record.park(tried, wait, first=True)
+            if outcome.whole and not alone:
+                self._wait(search, outcome.code)
         self._tell(row, "retry", outcome.code, outcome.message, seen)
 
     def _spent(self, row: Row, outcome: Outcome, seen: list[Exchange] | None = None) -> Row | None:

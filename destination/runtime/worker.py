@@ -117,9 +117,9 @@ class Worker:
                 for job in taken.jobs:
                     if going_on():
                         self._poll(lane, working, job)
-                crashes = taken.crashes
-                while going_on() and self._pass(lane, working, crashes):
-                    crashes = 0
+                crashes, grown = taken.crashes, 1
+                while going_on() and self._pass(lane, working, crashes, grown):
+                    crashes, grown = 0, grown * 4
         except (LeaseLost, redis.RedisError):
             raise
         except Exception as error:  # noqa: BLE001 whatever it is, it must neither spin nor lose a row
@@ -128,8 +128,13 @@ class Worker:
         finally:
             lane.release(pause)
 
-    def _pass(self, lane: Lane, working: Working, crashes: int) -> bool:
-        """One read, plan, send, commit. False when there is nothing more to do now."""
+    def _pass(self, lane: Lane, working: Working, crashes: int, grown: int) -> bool:
+        """One read, plan, send, commit. False when there is nothing more to do now.
+
+        Rows that have failed together, or that ``crashes`` workers died with, are tried in ever
+        smaller batches: a row that breaks the whole request is alone in the end, and then waits
+        alone. ``grown`` is by how much batches may have grown again since passes went well.
+        """
         routes: Mapping[str, Route] = working.mappings.routes()
         working.versions.keep(routes)
         mine = [r.rows for r in routes.values() if r.lane == lane.name and r.mapping.enabled]
@@ -141,9 +146,8 @@ class Worker:
             record.hold(LOOK_AGAIN, "mapping_missing")
             lane.commit(record)
             return False
-        # Rows that have failed as a batch, or that workers died with, are tried in ever smaller
-        # ones: a row that breaks the whole request is alone in the end.
-        rows = lane.read(max(1, max(mine, default=1) >> max(0, first[0].attempts - 2, crashes - 1)))
+        most = min(max(mine, default=1), lane.length())
+        rows = lane.read(max(1, (most >> max(first[0].attempts, crashes - 1, 0)) * grown))
         routes = working.versions.routes(routes, rows)
         blocked = lane.parked({row.person for row in rows})
         free = [row for row in rows if row.person not in blocked]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -507,3 +507,47 @@ def test_a_fault_of_ours_outside_any_row_neither_spins_nor_loses(
     assert counts(scripts)["pending"] == 1
     run(worker)
     assert counts(scripts)["delivered"] == 1
+
+
+def test_a_row_that_breaks_every_request_it_is_in_delays_nobody_for_long(
+    redis_url: str, worker: Worker, scripts: Scripts
+) -> None:
+    """It is alone after a few halvings, waits alone, and its neighbours are delivered."""
+    sent: list[int] = []
+
+    def perform(payloads: Sequence[Any], _account: Account) -> list[Outcome]:
+        sent.append(len(payloads))
+        if any(payload["id"] == "bad" for payload in payloads):
+            return [Retry("klaviyo_failed", "500", whole=True)] * len(payloads)
+        return [Delivered()] * len(payloads)
+
+    route = worker.working["default"].mappings.routes()["a"]
+    action = dataclasses.replace(
+        route.action,
+        perform=lambda payload, account: perform([payload], account)[0],
+        batch=Batch(1000, 10**6, 10**5, perform),
+    )
+    fixed = Fixed({"a": dataclasses.replace(route, action=action)})
+    worker.working["default"].mappings = fixed  # type: ignore[assignment]  # a fake
+    names = ["bad" if number == 50 else f"e{number}" for number in range(80)]
+    accept(redis_url, *((name, name, "a") for name in names))
+    for _ in range(20):
+        worker.redis.delete(f"{PREFIX}default:hold:a")
+        worker.send("default", "a")
+    assert (counts(scripts)["delivered"], counts(scripts)["pending"]) == (79, 1)
+    assert len(sent) < 30
+
+
+def test_a_lane_whose_every_request_fails_is_tried_every_few_seconds(
+    redis_url: str, worker: Worker, klaviyo: Klaviyo
+) -> None:
+    """Klaviyo may be down: it is neither hammered nor left alone for minutes."""
+    down = Retry("klaviyo_failed", "503", whole=True)
+    for number in range(3):
+        klaviyo.answers[f"e{number}"] = [down] * 50
+    accept(redis_url, *((f"e{number}", f"p{number}", "a") for number in range(3)))
+    for _ in range(12):
+        worker.send("default", "a")
+        held = int(worker.redis.pttl(f"{PREFIX}default:hold:a"))
+        assert held <= 6000
+        worker.redis.delete(f"{PREFIX}default:hold:a")
