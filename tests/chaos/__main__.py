@@ -11,7 +11,7 @@ from pathlib import Path
 
 from click import echo as say
 
-from tests.chaos import campaign
+from tests.chaos import campaign, full, isolation, ordering
 from tests.chaos.sabotage import LANE, commit_sabotage
 
 SEEDS = Path(__file__).with_name("seeds.txt")
@@ -40,8 +40,26 @@ def kill(seed: int, arguments: argparse.Namespace) -> bool:
     return campaign.run(seed, kills=arguments.kills, events=arguments.events)
 
 
+def every_fault(seed: int, arguments: argparse.Namespace) -> bool:
+    """The catalogue."""
+    return full.run(seed, arguments.only or ())
+
+
+def order(seed: int, _arguments: argparse.Namespace) -> bool:
+    """Nobody overtakes themselves."""
+    return all([ordering.run(seed, batched=batched) for batched in (True, False)])
+
+
+def fairness(seed: int, _arguments: argparse.Namespace) -> bool:
+    """Nobody suffers from a neighbour."""
+    return isolation.run(seed)
+
+
 LANES: dict[str, Callable[[int, argparse.Namespace], bool]] = {
     "campaign": kill,
+    "full": every_fault,
+    "isolation": fairness,
+    "order": order,
     "sabotage": sabotage,
 }
 

@@ -78,7 +78,7 @@ class Evidence:
     ``posted`` by messageId; ``state``, ``counts``, ``dead``, ``metrics`` after the run;
     ``deliveries`` the workers' log lines; ``disturbances`` (time, what) of all that was done to
     processes and cables; ``fired`` how often each fault was met; ``doomed`` the messages that must
-    end as dead letters; ``texts`` whatever an outsider may see, by name; ``doors`` the status that
+    end as dead letters, ``doubtful`` those that may; ``texts`` whatever an outsider may see, by name; ``doors`` the status that
     a stranger got from each closed route; ``readiness`` (time, status of /ready); ``deaths`` the
     processes that ended without being told to, which is allowed where a supervisor restarts them.
     """
@@ -96,6 +96,7 @@ class Evidence:
     fired: dict[str, int] = field(default_factory=dict)
     rules: dict[int, Json] = field(default_factory=dict)
     doomed: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
     canaries: tuple[str, ...] = ()
     texts: dict[str, str] = field(default_factory=dict)
     doors: dict[str, int] = field(default_factory=dict)

@@ -53,7 +53,7 @@ class Observer(threading.Thread):
                 with contextlib.suppress(httpx.TransportError):
                     self.readiness.append((now, http.get(url).status_code))
                 for name, pid in self._installation.pids().items():
-                    with contextlib.suppress(OSError, ValueError, IndexError):
+                    with contextlib.suppress(OSError, KeyError):  # it ends at this moment
                         self.usage.append(_usage(now, name, pid))
 
     def stop(self) -> None:
@@ -76,6 +76,7 @@ def gather(
     *,
     observer: Observer | None = None,
     doomed: Iterable[str] = (),
+    doubtful: Iterable[str] = (),
     lifted: float = 0.0,
     drained: float | None = None,
     connection: str = "default",
@@ -101,6 +102,7 @@ def gather(
         fired=dict(installation.fired),
         rules={fault.number: fault.rule for fault in installation.faults},
         doomed=frozenset(doomed),
+        doubtful=frozenset(doubtful),
         canaries=CANARIES,
         texts=_texts(installation),
         doors=_doors(installation),

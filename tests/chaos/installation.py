@@ -41,7 +41,8 @@ class Fault:
 class Installation(Stack):
     """A ``Stack`` with proxies before Redis and the sandbox, several workers, and records of what
     was done to it. ``saboteur`` are arguments for ``tests.chaos.saboteur``: then the product's
-    processes run with those bugs or crash points.
+    processes run with those bugs or crash points. Without ``batched`` each track event has a
+    request of its own; ``settings`` is the text of a ``destination.toml``.
     """
 
     def __init__(
@@ -53,8 +54,14 @@ class Installation(Stack):
         saboteur: Sequence[str] = (),
         switches: dict[str, Any] | None = None,
         environ: dict[str, str] | None = None,
+        batched: bool = True,
+        settings: str = "",
     ) -> None:
         super().__init__(folder)
+        if not batched:
+            _one_by_one(self.mappings / "segment.json")
+        if settings:
+            (folder / "destination.toml").write_text(settings)
         self.http = httpx.Client(
             trust_env=False, timeout=30, headers={"Authorization": f"Bearer {ADMIN}"}
         )
@@ -77,16 +84,19 @@ class Installation(Stack):
             **(environ or {}),
         }
 
-    def up(self) -> None:
-        """Start everything and wait until it is ready."""
-        self.redis.start()
+    def up(self, order: Sequence[str] = (), *, pause: float = 0.0) -> None:
+        """Start everything, in this order when it is given, and wait until it is ready."""
         if self.proxies:
             self.redis_proxy.start()
             self.sandbox_proxy.start()
             self.environ["REDIS_URL"] = f"redis://127.0.0.1:{self.redis_proxy.port}"
             self.environ["KLAVIYO_API_URL"] = f"http://127.0.0.1:{self.sandbox_proxy.port}"
-        for name in ("sandbox", "serve", *self.workers):
-            self.start(name)
+        for name in order or ("redis", "sandbox", "serve", *self.workers):
+            if name == "redis":
+                self.redis.start()
+            else:
+                self.start(name)
+            time.sleep(pause)
         self.wait_ready()
         self.control("switches", self._switches)
         self.control("seed", {"lists": [{"id": each, "name": each.lower()} for each in LISTS]})
@@ -143,7 +153,9 @@ class Installation(Stack):
                 status = process.poll()
                 if status is not None:
                     del self._processes[name]
-                    self.deaths.append(f"{name} ended by itself with {status}")
+                    lines = (self.folder / f"{name}.log").read_text("utf-8", "replace").splitlines()
+                    said = lines[-1][-200:] if lines else ""
+                    self.deaths.append(f"{name} ended by itself with {status}: {said}")
                     self.disturb(self.deaths[-1])
                     self.start(name)
 
@@ -156,8 +168,24 @@ class Installation(Stack):
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
             self.disturb(f"SIGCONT {name}")
+
+    @contextlib.contextmanager
+    def redis_gone(self) -> Iterator[None]:
+        """Kill Redis, and let nobody start it again while the block runs."""
+        keeper, server = self.redis._keeper, self.pid("redis")
+        assert keeper is not None
+        self.disturb("redis is gone")
+        keeper.send_signal(signal.SIGSTOP)
+        os.kill(server, signal.SIGKILL)
+        try:
+            yield
+        finally:
+            keeper.send_signal(signal.SIGCONT)
+            self.disturb("redis may come back")
+            self.count("redis gone", 1)
 
     def pid(self, name: str) -> int:
         """The process id of a part."""
@@ -226,10 +254,16 @@ class Installation(Stack):
         return answer.json()
 
     def poster(
-        self, *, threads: int = 2, batch: int = 10, doubled: float = 0.1, pace: Pace | None = None
+        self,
+        *,
+        threads: int = 2,
+        batch: int = 10,
+        doubled: float = 0.1,
+        pace: Pace | None = None,
+        key: str = KEY,
     ) -> Poster:
         """A source of this installation; what it was told is evidence."""
-        poster = Poster(self.server, KEY, threads=threads, batch=batch, doubled=doubled, pace=pace)
+        poster = Poster(self.server, key, threads=threads, batch=batch, doubled=doubled, pace=pace)
         self.posters.append(poster)
         return poster
 
@@ -280,6 +314,15 @@ class Installation(Stack):
         if self.saboteur:
             command[2:3] = ["tests.chaos.saboteur", *self.saboteur, "--"]
         return command
+
+
+def _one_by_one(file: Path) -> None:
+    """Switch batching off for track events."""
+    document = json.loads(file.read_text("utf-8"))
+    for mapping in document["mappings"]:
+        if mapping["name"] == "track-to-event":
+            mapping["batch"] = {"enabled": False}
+    file.write_text(json.dumps(document), "utf-8")
 
 
 __all__ = ["ADMIN", "KEY", "KLAVIYO_KEY", "Fault", "Installation", "until"]

@@ -34,6 +34,7 @@ class Ordeal:
         self.seed = seed
         self.traffic = Traffic(seed, people)
         self.doomed: set[str] = set()
+        self.doubtful: set[str] = set()
         self.observer = Observer(installation)
         self.findings: list[Finding] = []
 
@@ -74,6 +75,10 @@ class Ordeal:
         """These cannot be delivered: they must end as dead letters, and nothing else may."""
         self.doomed |= {message.id for message in messages}
 
+    def doubt(self, messages: Iterable[Message]) -> None:
+        """These may end as dead letters, where their fault leaves no better way."""
+        self.doubtful |= {message.id for message in messages}
+
     def settle(self, seconds: float = 60) -> Evidence:
         """Lift what is left of the faults, wait until nothing is pending, and gather."""
         self.installation.wait_ready()
@@ -90,6 +95,7 @@ class Ordeal:
             self.installation,
             observer=self.observer,
             doomed=self.doomed,
+            doubtful=self.doubtful,
             lifted=lifted,
             drained=drained,
         )

@@ -266,7 +266,7 @@ def stuck(found: Evidence) -> None:
 def dishonest(found: Evidence) -> None:
     """Ready, while it refuses."""
     found.trips += [Try(float(t), 0.1, 503, 0) for t in range(2, 20)] + [Try(20.0, 0.1, 200, 0)]
-    found.readiness.append((10.0, 200))
+    found.readiness += [(t / 2, 200) for t in range(10, 30)]
 
 
 def idle_fault(found: Evidence) -> None:
@@ -344,6 +344,8 @@ def test_a_bad_row_may_cost_a_few_requests_only() -> None:
     assert "I12" not in wrong(evidence)
     evidence.attempts.append(replace(refused, seq=30, t=300.0))
     assert "I12" in wrong(evidence)
+    evidence.disturbances.append((250.0, "SIGKILL work-1"))
+    assert "I12" not in wrong(evidence)
 
 
 def test_the_report_tells_the_history_of_what_failed() -> None:

@@ -129,5 +129,5 @@ def _doomed(evidence: Evidence, finding: Finding) -> None:
     for letter in evidence.dead:
         finding.checked += 1
         mid = _message_id(letter)
-        if mid not in evidence.doomed:
+        if mid not in evidence.doomed | evidence.doubtful:
             finding.wrong(f"{mid} is dead: {letter['code']} {letter['message'][:120]}", mid)

@@ -103,7 +103,10 @@ def budgeted(evidence: Evidence) -> Finding:
 
 
 def poison(evidence: Evidence) -> Finding:
-    """I12: a bad row costs at most ``ceil(log2 n) + 2`` further requests."""
+    """I12: a bad row costs at most ``ceil(log2 n) + 2`` further requests.
+
+    A worker that is disturbed may have to search once more.
+    """
     finding = Finding("I12", "a bad row costs few requests and no neighbour")
     refused = [
         each
@@ -121,6 +124,14 @@ def poison(evidence: Evidence) -> Finding:
     most = max(sizes[each.seq] for each in refused)
     bound = max(1, len(bad)) * (ceil(log2(max(2, most))) + 2)
     finding.checked += len(refused)
-    if len(refused) > bound:
-        finding.wrong(f"{len(refused)} refused requests for {len(bad)} bad rows, at most {bound}")
+    for count in Counter(_calm(evidence, each.t) for each in refused).values():
+        if count > bound:
+            finding.wrong(f"{count} refused requests for {len(bad)} bad rows, at most {bound}")
     return finding
+
+
+def _calm(evidence: Evidence, t: float) -> int:
+    """The number of the calm between two disturbances of workers or Redis in which ``t`` lies."""
+    return sum(
+        when < t and ("work" in what or "redis" in what) for when, what in evidence.disturbances
+    )

@@ -16,7 +16,9 @@ LONGEST_ANSWER = 3.0
 HEALED_WITHIN = 60.0
 
 UNAWARE = 2.5
-"""Seconds for which /ready may still be wrong: it looks every half second, for up to 1.5 s."""
+"""Seconds for which /ready may say yes while all is refused: it looks twice a second, for up to
+1.5 s, and sources may have paused at the moment in which all was well.
+"""
 
 
 def bounded(evidence: Evidence) -> Finding:
@@ -91,11 +93,14 @@ def honest(evidence: Evidence) -> Finding:
             streaks.append((start, each.t))
             start = None
     for begin, end in streaks:
-        for t, status in evidence.readiness:
-            if begin + UNAWARE < t < end - UNAWARE:
-                finding.checked += 1
-                if status == 200:
-                    finding.wrong(f"/ready said 200 in the middle of {end - begin:.1f} s of 503")
+        inside = [each for each in evidence.readiness if begin < each[0] < end]
+        said: float | None = None
+        for t, status in inside:
+            finding.checked += 1
+            said = None if status != 200 else t if said is None else said
+            if said is not None and t - said > UNAWARE:
+                finding.wrong(f"/ready said 200 for {t - said:.1f} s of {end - begin:.1f} s of 503")
+                break
     return finding
 
 

@@ -1,0 +1,323 @@
+"""Processes and Redis: F01 to F18."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import threading
+import time
+
+from destination.runtime.store import connect
+from tests.acceptance.stack import KEY
+from tests.chaos.crashes import POINTS
+from tests.chaos.installation import until
+from tests.chaos.ordeal import Ordeal
+from tests.chaos.proxy import Weather
+from tests.chaos.scenarios.scenario import scenario
+
+
+@scenario("F01 F02 F36")
+def crash_at_every_named_point(ordeal: Ordeal) -> None:
+    """Each process kills itself at each point where something is done and not yet recorded."""
+    installation = ordeal.installation
+    for name, point in POINTS.items():
+        flag = installation.folder / f"crashed-{name}"
+        installation.saboteur = ["--crash", name, "--flag", str(flag)]
+        parts = ["serve"] if point.part == "serve" else installation.workers
+        for part in parts:
+            installation.restart(part, signal.SIGTERM)
+        installation.wait_ready()
+        bad = ordeal.traffic.take(1, kind="track")
+        if name == "in-dead-letter":
+            ordeal.doom(bad)
+            match = {"method": "POST", "body_contains": f'"{bad[0].id}"'}
+            installation.fault("bad row", match=match, status=400)
+        ordeal.post([*bad, *ordeal.traffic.take(40)], batch=8)
+        until(flag.exists, 30, f"nobody came by {name}")
+        installation.count(f"crash {name}", 1)
+        installation.saboteur = []
+        assert installation.drained(60), f"{name}: {installation.logs()}"
+
+
+@scenario("F03")
+def a_worker_stopped_while_idle_and_killed(ordeal: Ordeal) -> None:
+    """RQ has given it the job, and it will never begin."""
+    installation = ordeal.installation
+    installation.kill("work-2")
+    installation.drained(20)
+    with installation.stopped("work-1"):
+        ordeal.post(20)
+        time.sleep(0.5)
+        installation.kill("work-1")
+        installation.start("work-1")
+    installation.start("work-2")
+
+
+@scenario("F04")
+def zombies_twice(ordeal: Ordeal) -> None:
+    """Each worker in turn sleeps for longer than its lease with requests in hand."""
+    installation = ordeal.installation
+    installation.fault("slow answers", match={"method": "POST"}, delay=0.6, times=30)
+    for name in installation.workers:
+        with ordeal.posting(80, batch=5):
+            time.sleep(0.7)
+            with installation.stopped(name):
+                time.sleep(7)
+
+
+@scenario("F05")
+def redis_killed_many_times(ordeal: Ordeal) -> None:
+    """Twenty times under load."""
+    with ordeal.posting(800, batch=5, threads=4) as poster:
+        for number in range(20):
+            poster.wait(30 * number, 90)
+            ordeal.installation.kill("redis")
+
+
+@scenario("F06")
+def redis_gone_for_a_while(ordeal: Ordeal) -> None:
+    """Callers hear 503 in time, and what had to wait goes on by itself."""
+    installation = ordeal.installation
+    installation.fault("later", match={"method": "POST"}, status=503, times=4)
+    with ordeal.posting(200, batch=5):
+        time.sleep(1)
+        with installation.redis_gone():
+            time.sleep(12)
+
+
+@scenario("F07")
+def redis_stopped_for_shorter_and_longer(ordeal: Ordeal) -> None:
+    """From a hiccup to longer than everybody's timeout."""
+    with ordeal.posting(300, batch=5):
+        for seconds in (0.7, 1.5, 6, 12):
+            with ordeal.installation.stopped("redis"):
+                time.sleep(seconds)
+            time.sleep(1)
+
+
+@scenario("F08")
+def redis_full(ordeal: Ordeal) -> None:
+    """Refused before it is full; what is there drains, dead letters included."""
+    installation = ordeal.installation
+    client = installation.client()
+    bad = ordeal.traffic.take(1, kind="track")
+    ordeal.doom(bad)
+    installation.control("switches", {"limits": "off"})
+    match = {"method": "POST", "body_contains": f'"{bad[0].id}"'}
+    installation.fault("bad row", match=match, status=400)
+    slow = installation.fault("slow", match={"method": "POST"}, delay=1, times=3)
+    ordeal.post([*bad, *ordeal.traffic.take(100)])
+    client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 10_000)
+    try:
+        with ordeal.posting(20):
+            assert installation.drained(40), installation.logs()
+            time.sleep(2)
+            client.config_set("maxmemory", 0)
+    finally:
+        client.config_set("maxmemory", 0)
+    assert slow.number
+    installation.control("switches", {"limits": "on"})
+    installation.count("redis full", 1)
+
+
+@scenario("F09")
+def redis_refuses_in_all_ways(ordeal: Ordeal) -> None:
+    """A replica, busy with a script, asking for a password, without enough replicas."""
+    installation = ordeal.installation
+    client = installation.client()
+    with ordeal.posting(200, batch=4):
+        client.config_set("min-replicas-to-write", 1)
+        time.sleep(2)
+        client.config_set("min-replicas-to-write", 0)
+        client.replicaof("127.0.0.1", "1")
+        time.sleep(2)
+        client.replicaof("NO", "ONE")
+        client.config_set("busy-reply-threshold", 100)
+        _busy(installation.redis.url, 2)
+        time.sleep(3)
+        client.config_set("requirepass", "sesame")
+        client.client_kill_filter(_type="normal", skipme=True)
+        time.sleep(2)
+        client.config_set("requirepass", "")
+    installation.count("redis refuses", 4)
+
+
+def _busy(url: str, seconds: float) -> None:
+    """Keep Redis in a script for so long, from another connection."""
+    script = """
+        local start = redis.call('TIME')
+        local began = start[1] * 1000 + start[2] / 1000
+        repeat
+          local now = redis.call('TIME')
+        until now[1] * 1000 + now[2] / 1000 > began + tonumber(ARGV[1])
+    """
+
+    def run() -> None:
+        with connect(url) as client:
+            client.eval(script, 0, str(int(seconds * 1000)))
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+@scenario("F10")
+def the_append_only_file_cut_short(ordeal: Ordeal) -> None:
+    """A power cut in the middle of a write: the torn command goes, everything before it stays."""
+    installation = ordeal.installation
+    ordeal.post(60)
+    assert installation.drained(40), installation.logs()
+    with installation.redis_gone():
+        files = sorted((installation.folder / "redis").rglob("*.incr.aof"))
+        with files[-1].open("ab") as file:
+            file.write(b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$5\r\nto")
+    installation.wait_ready()
+    ordeal.post(40)
+    installation.count("torn file", 1)
+
+
+@scenario("F11")
+def the_due_lanes_lost(ordeal: Ordeal) -> None:
+    """The set that wakes lanes is of a wrong type, then gone: the sweeper makes it again."""
+    installation = ordeal.installation
+    client = installation.client()
+    installation.fault("slow", match={"method": "POST"}, delay=0.5, times=6)
+    with ordeal.posting(100, batch=5):
+        time.sleep(0.5)
+        installation.disturb("wrong type in redis")
+        client.set("destination:due", "nonsense")
+        time.sleep(2)
+        client.delete("destination:due")
+        installation.disturb("end of wrong type in redis")
+    installation.count("wrong type", 1)
+
+
+@scenario("F11", alone=True, judged=False)
+def everything_in_redis_lost(ordeal: Ordeal) -> None:
+    """FLUSHALL under load: nobody crashes, and what comes afterwards is delivered."""
+    installation = ordeal.installation
+    with ordeal.posting(100, batch=5):
+        installation.client().flushall()
+    before = installation.counts()["sources"].get("default", {}).get("accepted", 0)
+    ordeal.post(50)
+    assert installation.drained(40), installation.logs()
+    assert installation.counts()["sources"]["default"]["accepted"] == before + 50
+    assert not installation.deaths, installation.deaths
+
+
+@scenario("F12")
+def no_room_for_the_append_only_file(ordeal: Ordeal) -> None:
+    """The file may not grow: Redis must not say yes to what it cannot write."""
+    installation = ordeal.installation
+    files = sorted((installation.folder / "redis").rglob("*.incr.aof"))
+    most = files[-1].stat().st_size + 20_000
+    resource.prlimit(installation.pid("redis"), resource.RLIMIT_FSIZE, (most, most))
+    with ordeal.posting(300, batch=5):
+        time.sleep(2)
+    installation.count("file full", 1)
+
+
+@scenario("F13 F18")
+def workers_and_server_short_of_memory_and_descriptors(ordeal: Ordeal) -> None:
+    """They may fail or die, and lose nothing."""
+    installation = ordeal.installation
+    with ordeal.posting(300, batch=5, threads=4):
+        serve, work = installation.pid("serve"), installation.pid("work-1")
+        resource.prlimit(serve, resource.RLIMIT_NOFILE, (_descriptors(serve) + 2, 4096))
+        resource.prlimit(work, resource.RLIMIT_AS, (_memory(work) + 2_000_000, -1))
+        time.sleep(3)
+        installation.revive()
+        for pid in (serve, work):
+            if pid in installation.pids().values():
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (1024, 4096))
+                resource.prlimit(pid, resource.RLIMIT_AS, (-1, -1))
+    installation.count("short of resources", 1)
+
+
+def _descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 only their number counts
+
+
+def _memory(pid: int) -> int:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:  # noqa: PTH123 a kernel's file
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+@scenario("F14")
+def asked_to_stop_under_load(ordeal: Ordeal) -> None:
+    """SIGTERM, with a body that never ends: gone within ten seconds, and nothing is lost."""
+    installation = ordeal.installation
+    with ordeal.posting(300, batch=5):
+        time.sleep(0.5)
+        host, _, port = installation.server.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as slow:
+            slow.sendall(
+                f"POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Write-Key: {KEY}\r\n"
+                "Content-Length: 1000\r\n\r\n{".encode()
+            )
+            started = time.monotonic()
+            installation.restart("serve", signal.SIGTERM)
+            took = time.monotonic() - started
+        assert took < 10, f"the server took {took:.1f} s to stop"
+        for name in installation.workers:
+            started = time.monotonic()
+            installation.restart(name, signal.SIGTERM)
+            took = time.monotonic() - started
+            assert took < 10, f"{name} took {took:.1f} s to stop"
+    installation.count("SIGTERM", 3)
+
+
+@scenario("F15")
+def everything_restarted_in_turn(ordeal: Ordeal) -> None:
+    """Politely and not, round and round."""
+    installation = ordeal.installation
+    with ordeal.posting(600, batch=5) as poster:
+        for number in range(12):
+            poster.wait(40 * number)
+            name = ("serve", "work-1", "sandbox", "work-2")[number % 4]
+            installation.restart(name, signal.SIGTERM if number % 8 < 4 else signal.SIGKILL)
+
+
+@scenario("F16", started=False)
+def started_in_the_wrong_order(ordeal: Ordeal) -> None:
+    """Workers and server before Redis, Klaviyo last."""
+    installation = ordeal.installation
+    order = (*installation.workers, "serve", "redis", "sandbox")
+    installation.up(order, pause=1.0)
+    ordeal.observer.start()
+    ordeal.post(60)
+
+
+@scenario("F17")
+def strange_jobs_in_the_queue(ordeal: Ordeal) -> None:
+    """What another version may have left: a job that is not there, one that is no job of ours."""
+    installation = ordeal.installation
+    client = installation.client()
+    queue = "rq:queue:destination"
+    client.rpush(queue, "there-is-no-such-job")
+    client.hset(
+        "rq:job:old",
+        mapping={"data": b"\x80\x04K\x01.", "status": "queued", "origin": "destination"},
+    )
+    client.rpush(queue, "old")
+    ordeal.post(60)
+    installation.count("strange jobs", 2)
+
+
+@scenario("F07 F27")
+def a_bad_cable_to_redis(ordeal: Ordeal) -> None:
+    """Delays, resets, answers cut short, and a black hole."""
+    installation = ordeal.installation
+    proxy = installation.redis_proxy
+    with ordeal.posting(300, batch=4):
+        for name, weather, seconds in (
+            ("slow redis", Weather(delay=0.05), 2.0),
+            ("redis resets after", Weather(reset="after", times=6), 1.0),
+            ("redis resets before", Weather(reset="before", times=6), 1.0),
+            ("redis cut", Weather(cut=3, times=6), 1.0),
+            ("redis trickles", Weather(trickle=0.01, times=3), 2.0),
+            ("redis swallows", Weather(black_hole=True), 8.0),
+        ):
+            with installation.weather(proxy, weather, name):
+                time.sleep(seconds)
+            time.sleep(1)
