@@ -20,13 +20,13 @@ Signature = tuple[tuple[str, int, int], ...]
 def mapping_files(path: Path) -> list[Path]:
     """The files that ``path`` means: itself, or the ``*.json`` in it (not in folders below).
 
-    The default ``mappings`` is the presets of the package where no such folder is. Raises
-    ``SettingsError`` when there is nothing.
+    Where no such folder is, ``mappings`` and what is below it are the files that the package
+    brings along. Raises ``SettingsError`` when there is nothing.
     """
+    if not path.exists() and path.parts[:1] == ("mappings",):
+        path = _shipped().joinpath(*path.parts[1:])
     if path.is_file():
         return [path]
-    if path == Path("mappings") and not path.exists():
-        path = _shipped()
     files = sorted(path.glob("*.json")) if path.is_dir() else []
     if not files:
         raise SettingsError(
@@ -81,7 +81,16 @@ class Mappings:
         errors = [str(problem) for problem in problems if problem.severity == "error"]
         if errors:
             raise SettingsError("\n".join(errors))
-        return {mapping.name: route(mapping, self._actions) for mapping in mappings}
+        routes: dict[str, Route] = {}
+        for mapping in mappings:
+            other = routes.get(mapping.name)
+            if other is not None:
+                raise SettingsError(
+                    f"{mapping.source} and {other.mapping.source} both have a mapping"
+                    f" {mapping.name!r}; give one of the files another name"
+                )
+            routes[mapping.name] = route(mapping, self._actions)
+        return routes
 
     def routes(self) -> dict[str, Route]:
         """The mappings by name, at most a second old."""
