@@ -71,9 +71,6 @@ BULK = {
 PAGE = 100
 """The largest ``page[size]`` of profiles, list members and import errors."""
 
-LIST_PAGE = 10
-"""The largest ``page[size]`` of lists."""
-
 LOOKUP = 100
 """How many values one ``any()`` filter may hold, so that its answer fits in one page."""
 

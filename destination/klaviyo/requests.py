@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from destination.event import encode
-from destination.klaviyo.limits import LIST_PAGE, PAGE
+from destination.klaviyo.limits import PAGE
 from destination.klaviyo.model import Json, profile
 from destination.sending import Request, Response
 
@@ -149,8 +149,12 @@ def bulk_create_events(groups: Sequence[tuple[Json, Sequence[Json]]]) -> Request
 
 
 def get_lists(filter: str = "", cursor: str = "") -> Request:  # noqa: A002 - Klaviyo's word
-    """A page of the account's lists."""
-    return Request("GET", "/api/lists", "get_lists", query=_page(LIST_PAGE, cursor, filter=filter))
+    """A page of the account's lists: ten, which is the most and the default.
+
+    Revisions before 2026-04-15 know no ``page[size]`` here.
+    """
+    query = {"filter": filter, "page[cursor]": cursor}
+    return Request("GET", "/api/lists", "get_lists", query={k: v for k, v in query.items() if v})
 
 
 def get_list(id: str) -> Request:  # noqa: A002 - JSON:API's word
