@@ -69,6 +69,11 @@ REFUSALS: dict[str, Refusal] = {
         404, "The Klaviyo account has no list with this id.", "Correct the id; case matters."
     ),
     "method_not_allowed": Refusal(405, "The address does not take this method.", "See Allow."),
+    "mappings_unusable": Refusal(
+        409,
+        "The mapping files in use have errors, so nothing can be worked out with them.",
+        "Run `destination check` and correct them.",
+    ),
     # What the request is.
     "bad_request": Refusal(
         400,
