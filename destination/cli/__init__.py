@@ -10,6 +10,8 @@ from destination import __version__
 from destination.cli.alerts import alerts
 from destination.cli.audience import audience
 from destination.cli.dead import dead
+from destination.cli.doctor import doctor
+from destination.cli.erase import erase_
 from destination.cli.estimate import estimate
 from destination.cli.mappings import check, import_, try_
 from destination.cli.parts import sandbox, serve, work
@@ -39,8 +41,10 @@ for command in (
     try_,
     import_,
     dead,
+    erase_,
     alerts,
     status,
+    doctor,
     tail,
     rows,
     estimate,
