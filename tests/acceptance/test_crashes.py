@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from destination.runtime.store import PREFIX
 from tests.acceptance.stack import KEY, Stack, until
 
 EVENTS = 3000
@@ -88,6 +89,8 @@ def test_kill_9_in_mid_delivery_loses_and_doubles_nothing(stack: Stack, part: st
         if part != "redis":
             stack.start(part)
         stack.wait_ready()
+        if part == "sandbox":
+            hurry(stack)
     check_everything_arrived_once(stack, poster)
 
 
@@ -102,6 +105,16 @@ def test_kill_9_of_the_server_loses_and_doubles_nothing(stack: Stack) -> None:
         stack.kill("serve")
         stack.start("serve")
     check_everything_arrived_once(stack, poster)
+
+
+def hurry(stack: Stack) -> None:
+    """Let no lane wait out its pause, which grows while nobody answers and proves nothing here."""
+    client = stack.client()
+    for held in client.scan_iter(f"{PREFIX}default:hold:*"):
+        client.delete(held)
+    lanes: Any = client.zrange(f"{PREFIX}due", 0, -1)
+    for lane in lanes:
+        client.zadd(f"{PREFIX}due", {lane: 0}, xx=True)
 
 
 def check_everything_arrived_once(stack: Stack, poster: Poster) -> None:
