@@ -47,7 +47,8 @@ def every_fault(seed: int, arguments: argparse.Namespace) -> bool:
 
 def order(seed: int, _arguments: argparse.Namespace) -> bool:
     """Nobody overtakes themselves."""
-    return all([ordering.run(seed, batched=batched) for batched in (True, False)])
+    held = [ordering.run(seed, batched=batched) for batched in (True, False)]
+    return all(held)
 
 
 def fairness(seed: int, _arguments: argparse.Namespace) -> bool:

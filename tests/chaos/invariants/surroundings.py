@@ -72,11 +72,12 @@ def healed(evidence: Evidence) -> Finding:
     """I16: with the faults lifted and everything posted, nothing is pending soon after."""
     finding = Finding("I16", f"all is delivered within {HEALED_WITHIN:g} s of the last fault")
     finding.checked += 1
+    last = max((each.t for each in evidence.attempts if each.fault), default=0.0)
     if evidence.drained is None:
         totals = evidence.counts["connections"][evidence.connection]
         finding.wrong(f"{totals['pending']} deliveries are still pending")
-    elif evidence.drained - evidence.lifted > HEALED_WITHIN:
-        finding.wrong(f"it took {evidence.drained - evidence.lifted:.1f} s")
+    elif evidence.drained - max(last, evidence.lifted) > HEALED_WITHIN:
+        finding.wrong(f"it took {evidence.drained - max(last, evidence.lifted):.1f} s")
     return finding
 
 
