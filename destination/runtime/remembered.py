@@ -121,18 +121,5 @@ class LastSent:
         return self._own.encode() + _short(mapping, person)
 
 
-class Alarms:
-    """Tells whether something is to be said now, so that it is said once and not for every row."""
-
-    def __init__(self, client: redis.Redis, connection: str) -> None:
-        self._client = client
-        self._own = f"{PREFIX}{connection}:alarm:"
-
-    def first(self, what: str, seconds: int = DAY) -> bool:
-        """Whether nobody has said ``what`` within ``seconds``."""
-        place = f"{self._own}{_short(what).hex()}"
-        return bool(self._client.set(place, 1, nx=True, ex=seconds))
-
-
 def _chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
     return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from destination.runtime.remembered import DAY, DECISIONS_DAYS, Alarms, Decisions, LastSent
+from destination.runtime.remembered import DAY, DECISIONS_DAYS, Decisions, LastSent
 
 NOW = 1_790_000_000.0
 
@@ -106,19 +106,7 @@ def test_the_rows_of_a_job_are_confirmed_without_their_digests(client: redis.Red
 
 
 def test_nothing_is_kept_for_ever(client: redis.Redis) -> None:
-    """Every key of a delivery or an alarm has its end."""
+    """Every key of a delivery has its end."""
     LastSent(client, "default").sending("m", {"p": "d"})
-    Alarms(client, "default").first("x")
     for key in client.scan_iter("destination:*"):
         assert 0 < int(client.ttl(key)) <= DAY
-
-
-def test_an_alarm_is_raised_once(client: redis.Redis) -> None:
-    """For each thing and connection."""
-    alarms = Alarms(client, "default")
-    assert [alarms.first("list:A"), alarms.first("list:A"), alarms.first("list:B")] == [
-        True,
-        False,
-        True,
-    ]
-    assert Alarms(client, "other").first("list:A")
