@@ -19,6 +19,7 @@ from destination.event import decode
 from destination.runtime.answers import refusal
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.erasure import LaneBusy, erase, vars_of
+from destination.runtime.handling import discarded, listed, replayed
 from destination.runtime.letters import DeadLetters, shown
 from destination.runtime.metrics import exposition
 from destination.runtime.store import PREFIX, Scripts, connect
@@ -142,9 +143,7 @@ class Admin:
 
         def read() -> dict[str, Any]:
             letters = DeadLetters(self._store(), self._connection(request))
-            found = letters.matching(code=query.get("code", ""), mapping=query.get("mapping", ""))
-            listed = [shown(letter) for letter, _ in zip(found, range(most), strict=False)]
-            return {"dead": listed, "total": len(letters)}
+            return listed(letters, query, most)
 
         return JSONResponse(await run_in_threadpool(read))
 
@@ -159,10 +158,18 @@ class Admin:
         return JSONResponse(await run_in_threadpool(read))
 
     async def _replay(self, request: Request) -> Response:
-        return await self._move(request, "replay")
+        wanted, connection = await read_selection(request), self._connection(request)
+        answer = await run_in_threadpool(
+            lambda: replayed(self._store(), self._settings, connection, wanted)
+        )
+        return JSONResponse(answer)
 
     async def _discard(self, request: Request) -> Response:
-        return await self._move(request, "discard")
+        wanted, connection = await read_selection(request), self._connection(request)
+        answer = await run_in_threadpool(
+            lambda: discarded(DeadLetters(self._store(), connection), wanted)
+        )
+        return JSONResponse(answer)
 
     async def _erase(self, request: Request) -> Response:
         wanted = await read_object(request)
@@ -179,21 +186,6 @@ class Admin:
                 raise Rejected(503, "lane_busy", str(error), retry_after=30) from error
 
         return JSONResponse({"receipts": await run_in_threadpool(forget)})
-
-    async def _move(self, request: Request, how: str) -> Response:
-        wanted = await read_selection(request)
-
-        def move() -> int:
-            letters = DeadLetters(self._store(), self._connection(request))
-            ids = wanted.get("ids")
-            if ids is None:
-                code, mapping = wanted.get("code", ""), wanted.get("mapping", "")
-                found = list(letters.matching(code=code, mapping=mapping))
-            else:
-                found = [letter for each in ids if (letter := letters.get(each))]
-            return letters.replay(found) if how == "replay" else letters.discard(found)
-
-        return JSONResponse({"moved": await run_in_threadpool(move)})
 
     def _connection(self, request: Request) -> str:
         names = list(self._settings.connections)
@@ -219,7 +211,7 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 async def read_selection(request: Request) -> dict[str, Any]:
-    """``{"ids": [...]}``, or ``{"code": ..., "mapping": ...}`` to filter, or ``{"all": true}``."""
+    """``{"ids": [...]}``, filters such as ``{"code": ..., "since": ...}``, or ``{"all": true}``."""
     wanted = await read_object(request)
     if not _says_which(wanted):
         raise Rejected(
@@ -237,8 +229,9 @@ def _says_which(wanted: dict[str, Any]) -> bool:
             return all(isinstance(each, str) for each in ids)
         case {"all": chosen}:
             return chosen is True
-    words = [wanted[name] for name in ("code", "mapping") if name in wanted]
-    return bool(words) and all(isinstance(word, str) and word for word in words)
+    words = [wanted[name] for name in ("code", "mapping", "source", "person") if name in wanted]
+    times = [wanted[name] for name in ("since", "until") if wanted.get(name) is not None]
+    return bool(words or times) and all(isinstance(word, str) and word for word in words)
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -41,7 +41,14 @@ CHANGES = ("post", "put", "patch")
 _CONNECTION = ("connection", "Name of the connection; the first without it.")
 _LIMIT = ("limit", "How many at the most, 1 to 1000; 100 without it.")
 _RESULTS = ("results", "`1`: say what became of each.")
-_WHICH = (("code", "Only with this reason."), ("mapping", "Only of this mapping."))
+_WHICH = (
+    ("code", "Only with this reason."),
+    ("mapping", "Only of this mapping."),
+    ("source", "Only of this source."),
+    ("person", "Only of this address, phone number with +, or id of a person."),
+    ("since", "Only those dead since, in unix seconds."),
+    ("until", "Only those dead before."),
+)
 
 
 def operations() -> Iterator[Operation]:
@@ -125,7 +132,7 @@ OPERATING = (
     ),
     Operation(
         "/admin/replay", "operating", "Deliver dead letters again",
-        POST, (ADMIN,), ("Selection",), ("Moved",), (_CONNECTION,),
+        POST, (ADMIN,), ("Replay",), ("Moved",), (_CONNECTION,),
     ),
     Operation(
         "/admin/erase", "operating", "Erase what stands here about a person",

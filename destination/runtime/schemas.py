@@ -86,10 +86,36 @@ SCHEMAS: dict[str, Any] = {
         ("success", "code", "message"), success={"const": False}, code=TEXT, message=TEXT, error=TEXT
     ),
     "Anything": OBJECT,
-    "Selection": _object(ids=_array(TEXT), code=TEXT, mapping=TEXT, all={"const": True}),
+    "Selection": _object(
+        ids=_array(TEXT),
+        code=TEXT,
+        mapping=TEXT,
+        source=TEXT,
+        person={**TEXT, "description": "Address, phone number with +, or id of a person."},
+        since={"type": "number", "description": "Only those dead since, in unix seconds."},
+        until={"type": "number"},
+        all={"const": True},
+        limit={**WHOLE, "description": "How many at the most; 1,000 without it."},
+    ),
+    "Replay": {
+        "allOf": [
+            ref("Selection"),
+            _object(
+                dry_run={"type": "boolean", "description": "Show what would be sent instead."},
+                as_it_was={"type": "boolean", "description": "With the version that failed."},
+                live={"type": "boolean", "description": "Let late events set off flows."},
+            ),
+        ]
+    },
     "Person": _object(
         email=TEXT, phone=TEXT, user_id=TEXT, anonymous_id=TEXT, dry_run={"type": "boolean"}
     ),
     "Receipts": _object(("receipts",), receipts=_array(OBJECT)),
-    "Moved": _object(("moved",), moved=WHOLE),
+    "Moved": _object(
+        ("moved", "left"),
+        moved=WHOLE,
+        left={**WHOLE, "description": "How many more are meant: ask again."},
+        sketches=_array(OBJECT),
+        known_since={"type": "number"},
+    ),
 }  # fmt: skip

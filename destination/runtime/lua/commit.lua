@@ -42,7 +42,7 @@ if job ~= '' then
   redis.call('ZREM', jobs, job)
 end
 
-local front, logged = {}, false
+local front, logged, buried = {}, false, 0
 local at = 9
 while at <= #ARGV do
   local what = ARGV[at]
@@ -77,7 +77,9 @@ while at <= #ARGV do
       again = again + 1
     end
     redis.call('HSET', own .. 'dead', id, ARGV[at + 2])
-    redis.call('ZADD', own .. 'dead:order', now, id)
+    -- Letters of one commit keep their order, in which they are listed and replayed.
+    redis.call('ZADD', own .. 'dead:order', string.format('%.3f', now + buried / 1000), id)
+    buried = buried + 1
     at = at + 3
   elseif what == 'count' then
     redis.call('HINCRBY', counts, ARGV[at + 1] .. '|' .. ARGV[at + 2], ARGV[at + 3])
