@@ -19,6 +19,7 @@ from destination.ingress.normalise import wants_klaviyo
 from destination.mapping.file import Mapping
 from destination.pipeline import Route, matching
 from destination.registry import DESTINATIONS
+from destination.runtime.crowding import Crowding
 from destination.runtime.erasing import Deletions
 from destination.runtime.floods import Floods
 from destination.runtime.intake import Counting, Entry, Intake, Target
@@ -50,12 +51,18 @@ class Gate:
     """
 
     def __init__(
-        self, settings: Settings, intake: Intake, recorder: Recorder, deletions: Deletions
+        self,
+        settings: Settings,
+        intake: Intake,
+        recorder: Recorder,
+        deletions: Deletions,
+        crowding: Crowding,
     ) -> None:
         self.settings = settings
         self._intake = intake
         self._recorder = recorder
         self._deletions = deletions
+        self._crowding = crowding
         self.limits = (
             SEGMENT if settings.limits == "segment" else Limits(body_bytes=settings.body_limit)
         )
@@ -165,6 +172,7 @@ class Gate:
         )
         if not entries and not counting.received:
             return ""
+        self._crowding.admit(entries)
         stored = iter(await self._intake.store(entries, counting))
         self._recorder.note(source, events, from_client=from_client)
         return "".join(letter if letter == "U" else next(stored) for letter in letters)

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from destination.runtime import audiences, browser, posting, reference, rows, rpc, uploads, webhooks
 from destination.runtime.accounts import Accounts, Questions
 from destination.runtime.admin import Admin
+from destination.runtime.crowding import Crowding
 from destination.runtime.endings import Endings
 from destination.runtime.erasing import Deletions
 from destination.runtime.gate import Gate
@@ -42,7 +43,8 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
     intake = Intake(client, dedupe_hours=settings.dedupe_hours)
     recorder = Recorder(client, settings.record_events)
     deletions = Deletions(client, enabled=settings.erase_on_delete)
-    gate = Gate(settings, intake, recorder, deletions)
+    crowding = Crowding(client, settings.lane_limit)
+    gate = Gate(settings, intake, recorder, deletions, crowding)
     watch = Watch(client, settings)
     admin = Admin(settings, redis_url, watch)
     asked = accounts or Accounts(settings, redis_url)
@@ -51,11 +53,13 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await watch.start()
         await intake.start()
+        crowding.start()
         looking = asyncio.create_task(_look_at_mappings(gate))
         _tune_garbage_collection()
         yield
         looking.cancel()
         watch.stop()
+        crowding.stop()
         await intake.stop()
         await recorder.settled()
         await client.aclose()

@@ -188,6 +188,11 @@ class Settings(BaseModel):
         description="Events a second that a source may post to one server; more hear 429. Without"
         " it any number.",
     )
+    lane_limit: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Deliveries that may wait in one lane; who would add to a longer one hears 503."
+        " Without it only Redis' memory is a bound, for all together.",
+    )
     alert_url: WebAddress | None = Field(
         default=None,
         description="Where alerts are posted: a webhook of Slack or of anything else. Without it"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from destination.errors import Rejected
 from destination.runtime.floods import BURST_SECONDS, Bucket, Floods
 from destination.settings import load_settings
-from tests.unit.runtime.serving import serving
+from tests.unit.runtime.serving import Server, serving
 
 EVENT = {"type": "track", "event": "Done", "userId": "u-1"}
 
@@ -96,3 +99,30 @@ def test_a_flooding_source_is_refused_alone(
         assert {answer.status_code for answer in calm} == {200}
         assert server.source("flood")["received"] == 20 - len(refused)
         assert server.source("calm")["received"] == 20
+
+
+def test_a_lane_that_is_full_refuses_those_who_would_join_it(
+    tmp_path: Path, redis_url: str, client: redis.Redis
+) -> None:
+    """503 for them, 200 for everybody else, and for them again when there is room."""
+
+    def until(server: Server, status: int) -> dict[str, Any]:
+        """Post until the answer is this one."""
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            event = {**EVENT, "messageId": f"m-{next(numbers)}"}
+            answer = server.post("/v1/track", event, auth=("k", ""))
+            if answer.status_code == status:
+                return {**answer.json(), **answer.headers}
+        pytest.fail(f"no {status}")
+
+    other, numbers = {"type": "identify", "userId": "u-1"}, itertools.count()
+    with serving(
+        tmp_path, redis_url, DESTINATION_WRITE_KEY="k", DESTINATION_LANE_LIMIT="5"
+    ) as server:
+        refused = until(server, 503)
+        assert (refused["code"], refused["retry-after"]) == ("lane_full", "30")
+        assert client.llen("destination:default:lane:test/events") > 5
+        assert server.post("/v1/identify", other, auth=("k", "")).status_code == 200
+        client.ltrim("destination:default:lane:test/events", 0, 2)
+        until(server, 200)
