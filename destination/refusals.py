@@ -121,6 +121,11 @@ REFUSALS: dict[str, Refusal] = {
         "Redis is filled above DESTINATION_MEMORY_WATERMARK; deliveries go on and make room.",
         _AGAIN,
     ),
+    "lane_full": Refusal(
+        503,
+        "As many deliveries as DESTINATION_LANE_LIMIT allows wait where these would join them.",
+        _AGAIN,
+    ),
     "lane_busy": Refusal(
         503, "Workers did not let go of what was to be changed.", "Ask again in half a minute."
     ),
