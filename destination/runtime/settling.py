@@ -196,8 +196,9 @@ class Settling:
             self._front(tried)
             self._wait(search, outcome.code)
         else:
+            # The first of a person goes before those that wait already, the others behind it.
+            self.record.park(tried, wait, first=row.person not in self._waiting)
             self._waiting.add(row.person)
-            self.record.park(tried, wait, first=True)
             if outcome.whole and not alone:
                 self._wait(search, outcome.code)
         self._tell(row, "retry", outcome.code, outcome.message, seen)

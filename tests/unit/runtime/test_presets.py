@@ -12,7 +12,7 @@ from destination.registry import DESTINATIONS
 from destination.runtime.presets import Mappings, mapping_files
 
 ACTIONS = DESTINATIONS["klaviyo"].actions
-ENTRY = {
+ENTRY: dict[str, object] = {
     "name": "m",
     "action": "trackEvent",
     "trigger": 'type = "track"',

@@ -551,3 +551,29 @@ def test_a_lane_whose_every_request_fails_is_tried_every_few_seconds(
         held = int(worker.redis.pttl(f"{PREFIX}default:hold:a"))
         assert held <= 6000
         worker.redis.delete(f"{PREFIX}default:hold:a")
+
+
+def test_rows_of_one_person_that_fail_in_one_request_keep_their_order(
+    redis_url: str, worker: Worker
+) -> None:
+    """When they wait by themselves, since others of the pass were answered."""
+    sent: list[list[str]] = []
+
+    def perform(payloads: Sequence[Any], _account: Account) -> list[Outcome]:
+        sent.append([payload["id"] for payload in payloads])
+        if len(sent) == 1:
+            return [Retry("batch_refused"), Delivered(), Retry("batch_refused"), Retry("x")]
+        return [Delivered()] * len(payloads)
+
+    route = worker.working["default"].mappings.routes()["a"]
+    batch = Batch(1000, 10**6, 10**5, perform)
+    action = dataclasses.replace(route.action, batch=batch)
+    fixed = Fixed({"a": dataclasses.replace(route, action=action)})
+    worker.working["default"].mappings = fixed  # type: ignore[assignment]  # a fake
+    events = [("e1", "ann"), ("e2", "bob"), ("e3", "ann"), ("e4", "ann")]
+    accept(redis_url, *((name, person, "a") for name, person in events))
+    worker.send("default", "a")
+    accept(redis_url, ("e5", "ann", "a"))
+    worker.send("default", "a")
+    run(worker)
+    assert [name for names in sent[1:] for name in names] == ["e1", "e3", "e4", "e5"]
