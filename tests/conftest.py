@@ -28,6 +28,9 @@ VECTORS = Path(__file__).parent / "cases" / "vectors"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let another set of recorded cases of the same form be run."""
     parser.addoption(
+        "--chaos", action="store_true", help="also mistreat a whole installation (minutes)"
+    )
+    parser.addoption(
         "--vectors", type=Path, default=VECTORS, help="folder of recorded cases (default: ours)"
     )
 
