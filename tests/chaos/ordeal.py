@@ -37,6 +37,7 @@ class Ordeal:
         self.doubtful: set[str] = set()
         self.observer = Observer(installation)
         self.findings: list[Finding] = []
+        self._posting = False
 
     def start(self) -> None:
         """Start the installation, and to look at it."""
@@ -53,7 +54,12 @@ class Ordeal:
     def posting(
         self, messages: int | Sequence[Message], *, patience: float = 90, **how: Any
     ) -> Iterator[Poster]:
-        """Post in the background while the block runs; returns when all is answered 2xx."""
+        """Post in the background while the block runs; returns when all is answered 2xx.
+
+        One at a time: of two at once nobody could say whose message came first.
+        """
+        assert not self._posting, "two postings at once have no order"
+        self._posting = True
         chosen = self.traffic.take(messages) if isinstance(messages, int) else messages
         pace = how.get("pace")
         poster = self.installation.poster(**how)
@@ -61,6 +67,7 @@ class Ordeal:
         try:
             yield poster
         finally:
+            self._posting = False
             if isinstance(pace, Pace):
                 pace.end()
         if not poster.join(patience):

@@ -81,17 +81,18 @@ def test_klaviyo_in_all_kinds_of_trouble(ordeal: Ordeal) -> None:
     }
     for name, rule in rules.items():
         installation.fault(name, match=writes, skip=1, every=2, **rule)
-    with ordeal.posting(100, batch=4):
-        scripts = (["500"], ["429:1"], ["reset_after_apply", "reset_before_apply"])
-        ordeal.post([m for s in scripts for m in ordeal.traffic.take(2, script=s, kind="track")])
-        with installation.weather(
-            installation.sandbox_proxy, Weather(trickle=0.02, times=2), "slow headers"
-        ):
-            time.sleep(4)
-        # A rule fires when a request comes by: give the rest of them something to meet.
-        for _ in range(12):
-            ordeal.post(3)
-            time.sleep(0.3)
+    scripts = (["500"], ["429:1"], ["reset_after_apply", "reset_before_apply"])
+    ordeal.post([m for s in scripts for m in ordeal.traffic.take(2, script=s, kind="track")])
+    slow = Weather(trickle=0.02, times=2)
+    with (
+        ordeal.posting(100, batch=4),
+        installation.weather(installation.sandbox_proxy, slow, "slow headers"),
+    ):
+        time.sleep(4)
+    # A rule fires when a request comes by: give the rest of them something to meet.
+    for _ in range(12):
+        ordeal.post(3)
+        time.sleep(0.3)
     ordeal.judge()
 
 

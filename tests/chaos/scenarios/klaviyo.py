@@ -119,7 +119,7 @@ def klaviyo_that_does_not_answer(ordeal: Ordeal) -> None:
     huge = {"x-odd": "x" * 200_000}
     installation.fault("huge header", match=WRITES, header=huge, times=1)
     installation.fault("endless body", match=STREAM, trickle=0.15, body="x" * 500, times=1)
-    with ordeal.posting(300, batch=4):
+    with ordeal.posting(200, batch=4):
         installation.kill("sandbox")
         time.sleep(3)
         installation.start("sandbox")
@@ -127,15 +127,15 @@ def klaviyo_that_does_not_answer(ordeal: Ordeal) -> None:
         time.sleep(1)
         with installation.stopped("sandbox"):
             time.sleep(4)
-        for name, weather in (
-            ("klaviyo swallows", Weather(black_hole=True)),
-            ("klaviyo trickles", Weather(trickle=0.02, times=4)),
-            ("klaviyo resets before", Weather(reset="before", times=4)),
-            ("klaviyo resets after", Weather(reset="after", times=4)),
-            ("klaviyo cuts", Weather(cut=20, times=4)),
-        ):
-            with installation.weather(proxy, weather, name):
-                trickle_in(ordeal, 6, 5)
+    for name, weather in (
+        ("klaviyo swallows", Weather(black_hole=True)),
+        ("klaviyo trickles", Weather(trickle=0.02, times=4)),
+        ("klaviyo resets before", Weather(reset="before", times=4)),
+        ("klaviyo resets after", Weather(reset="after", times=4)),
+        ("klaviyo cuts", Weather(cut=20, times=4)),
+    ):
+        with installation.weather(proxy, weather, name):
+            trickle_in(ordeal, 6, 5)
 
 
 @scenario("F27")
