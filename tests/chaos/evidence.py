@@ -14,6 +14,11 @@ from tests.chaos.poster import Posted, Try
 
 Json = dict[str, Any]
 
+UNSURE = 12.0
+"""Seconds before a disturbance within which its victim may have lost an answer it was given, and
+then does again what it had done.
+"""
+
 EVENTS = ("create_event", "bulk_create_events")
 
 
@@ -105,6 +110,24 @@ class Evidence:
     deaths: list[str] = field(default_factory=list)
     lifted: float = 0.0
     drained: float | None = None
+    _known_troubles: list[tuple[float, float]] | None = None
+
+    def disturbed(self, begin: float, end: float) -> bool:
+        """Whether anything but the server was disturbed at some moment between."""
+        return any(since <= end and until >= begin for since, until in self._troubles())
+
+    def _troubles(self) -> list[tuple[float, float]]:
+        """When each disturbance began and ended; a kill is a moment."""
+        if self._known_troubles is None:
+            found = []
+            for t, what in self.disturbances:
+                if what.endswith("serve") or what.startswith(("end of", "SIGCONT")):
+                    continue
+                name = what.replace("SIGSTOP", "SIGCONT") if "SIGSTOP" in what else f"end of {what}"
+                later = [when for when, said in self.disturbances if said == name and when >= t]
+                found.append((t, later[0] if later else t))
+            self._known_troubles = found
+        return self._known_troubles
 
     def rows(self) -> Iterator[Row]:
         """Every event in every request to the event endpoints, in the order of arrival."""

@@ -184,7 +184,7 @@ class Installation(Stack):
             yield
         finally:
             keeper.send_signal(signal.SIGCONT)
-            self.disturb("redis may come back")
+            self.disturb("end of redis is gone")
             self.count("redis gone", 1)
 
     def pid(self, name: str) -> int:

@@ -223,6 +223,27 @@ def sent_again(found: Evidence) -> None:
     found.attempts.append(create(10, found.state["events"][4], 1))
 
 
+def test_what_was_disturbed_may_be_sent_again() -> None:
+    """Its answer may have been lost, whether at a moment or for as long as the weather was bad."""
+    for trouble in (
+        [(105.0, "SIGKILL work-1")],
+        [(90.0, "resets"), (107.0, "end of resets")],
+        [(90.0, "SIGSTOP sandbox"), (107.0, "SIGCONT sandbox")],
+    ):
+        evidence = flawless()
+        sent_again(evidence)
+        evidence.disturbances += trouble
+        assert "I10" not in wrong(evidence)
+
+
+def test_what_was_disturbed_at_another_time_may_not() -> None:
+    """Nor does it matter to a worker that the server was."""
+    evidence = flawless()
+    sent_again(evidence)
+    evidence.disturbances += [(80.0, "resets"), (90.0, "end of resets"), (104.0, "SIGKILL serve")]
+    assert "I10" in wrong(evidence)
+
+
 def died(found: Evidence) -> None:
     """A dead letter of what could be delivered."""
     found.dead.append(

@@ -6,16 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tests.chaos.evidence import Attempt, Evidence
+from tests.chaos.evidence import UNSURE, Attempt, Evidence
 from tests.chaos.invariants.finding import Finding
 from tests.chaos.traffic import METRICS
-
-UNSURE = 12.0
-"""Seconds before a disturbance within which its victim may have lost an answer: it then does again
-what it had done, which steps back for a moment by necessity.
-"""
-
-HARMLESS = ("SIGSTOP serve", "SIGCONT serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +58,7 @@ def _said(step: _Step) -> str:
 
 
 def _unsure(evidence: Evidence, known: _Step, step: _Step) -> bool:
-    return any(
-        known.attempt.t - 1 <= t <= max(step.attempt.t, known.attempt.t + UNSURE)
-        for t, what in evidence.disturbances
-        if what not in HARMLESS
-    )
+    return evidence.disturbed(known.attempt.t - 1, max(step.attempt.t, known.attempt.t + UNSURE))
 
 
 def _applied(evidence: Evidence) -> Iterator[list[_Step]]:

@@ -9,8 +9,9 @@ from math import ceil, log2
 
 import msgspec
 
-from tests.chaos.evidence import Attempt, Evidence
+from tests.chaos.evidence import UNSURE, Attempt, Evidence
 from tests.chaos.invariants.finding import Finding
+from tests.chaos.traffic import METRICS
 
 IN_FLIGHT = 0.4
 """Seconds after a 429 in which requests may still arrive that were on their way when it came."""
@@ -82,23 +83,28 @@ def _asked(evidence: Evidence, attempt: Attempt) -> float | None:
 
 
 def budgeted(evidence: Evidence) -> Finding:
-    """I10: nothing is sent again after its end was recorded, and no budget was spent."""
+    """I10: nothing is sent again after it was answered, and no budget was spent.
+
+    An order is one delivery and several requests, so it may be sent again from the start.
+    """
     finding = Finding("I10", "no attempt after the end, no budget spent early")
     for letter in evidence.dead:
         finding.checked += 1
         if letter["code"] == "exhausted":
             finding.wrong(f"{letter['id']} was given up: {letter['message'][:120]}")
-    if any("work" in what or "redis" in what for _, what in evidence.disturbances):
-        return finding  # what was logged may not have been recorded any more
     taken: dict[tuple[str, str, object], int] = {}
+    sure: dict[int, bool] = {}
     for row in evidence.rows():
         finding.checked += 1
-        key = (row.mid, row.metric, row.line)
+        key, attempt = (row.mid, row.metric, row.line), row.attempt
         if key in taken:
             text = f"{key} was sent again after request {taken[key]} had been answered"
             finding.wrong(text, row.mid)
-        elif row.attempt.taken and row.line is None and row.metric != "Order Completed":
-            taken[key] = row.attempt.seq
+        elif attempt.taken and row.metric == METRICS["track"]:
+            if attempt.seq not in sure:
+                sure[attempt.seq] = not evidence.disturbed(attempt.t - 1, attempt.t + UNSURE)
+            if sure[attempt.seq]:
+                taken[key] = attempt.seq
     return finding
 
 

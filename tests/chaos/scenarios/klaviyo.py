@@ -217,6 +217,7 @@ def imports_that_fail_in_parts(ordeal: Ordeal) -> None:
         installation.control("switches", {"jobs_stuck": True})
         ordeal.post(ordeal.traffic.take(40, kind="identify"))
         until(lambda: _jobs(installation), 20, installation.logs)
+        installation.disturb(f"imports {how}")
         for job in _jobs(installation):
             installation.control("jobs", {"id": job["id"], "status": how})
         installation.control("switches", {"jobs_stuck": False})
