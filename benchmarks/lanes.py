@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from destination.runtime.embedded import EmbeddedRedis
-from destination.runtime.intake import Counting, Entry, Intake, Target, accept_client
-from destination.runtime.lanes import Lane, Record
+from destination.runtime.delivery.lanes import Lane, Record
+from destination.runtime.intake.accept import Counting, Entry, Intake, Target, accept_client
+from destination.runtime.local.embedded import EmbeddedRedis
 from destination.runtime.store import PREFIX, Row, Scripts, connect, encode_item, encode_row
 
 BODY = msgspec.json.encode({"type": "track", "event": "Done", "properties": {"x": "y" * 1000}})

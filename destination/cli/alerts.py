@@ -9,9 +9,9 @@ import click
 
 from destination.cli.parts import redis_of
 from destination.event import encode
-from destination.runtime.alerting import firing
-from destination.runtime.alerts import Alert
-from destination.runtime.notices import Notice, form_of, post
+from destination.runtime.alerts.alerting import firing
+from destination.runtime.alerts.conditions import Alert
+from destination.runtime.alerts.notices import Notice, form_of, post
 from destination.runtime.store import connect
 from destination.settings import load_settings
 

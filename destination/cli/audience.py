@@ -31,9 +31,9 @@ from destination.klaviyo.lists import list_id
 from destination.klaviyo.mirror import Held, Plan, check_removals, most_removals
 from destination.pipeline import outcome_of
 from destination.registry import DESTINATIONS
-from destination.runtime.connections import Working
 from destination.runtime.counts import read_counts
-from destination.runtime.mirror import (
+from destination.runtime.delivery.connections import Working
+from destination.runtime.files.mirror import (
     ADDING,
     REMOVING,
     Mirror,
@@ -43,9 +43,9 @@ from destination.runtime.mirror import (
     matched,
     patient,
 )
-from destination.runtime.poster import Poster, Target
+from destination.runtime.files.poster import Poster, Target
+from destination.runtime.files.saved import Saved
 from destination.runtime.presets import mapping_files, read_mappings
-from destination.runtime.saved import Saved
 from destination.runtime.store import Scripts, connect
 from destination.sending import Account
 from destination.settings import Connection, Settings, is_loopback

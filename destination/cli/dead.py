@@ -23,8 +23,8 @@ from destination.errors import Rejected
 from destination.event import encode
 from destination.pipeline import Route, route
 from destination.registry import DESTINATIONS
-from destination.runtime.letters import DeadLetters, Selection, person_named, shown
-from destination.runtime.replays import How, Replays, sketch_json
+from destination.runtime.letters.dead_letters import DeadLetters, Selection, person_named, shown
+from destination.runtime.letters.replays import How, Replays, sketch_json
 from destination.runtime.store import DeadLetter, Scripts, connect
 from destination.settings import Settings, load_settings
 

@@ -11,7 +11,7 @@ import click
 import httpx
 
 from destination.errors import SettingsError
-from destination.runtime.local import Running, wait_settled
+from destination.runtime.local.up import Running, wait_settled
 from destination.settings import Settings
 
 SETTLE_SECONDS = 60.0

@@ -7,7 +7,7 @@ import click
 from destination.cli.parts import redis_of
 from destination.errors import Rejected
 from destination.event import encode
-from destination.runtime.erasure import Receipt, erase, vars_of
+from destination.runtime.erasure.erase import Receipt, erase, vars_of
 from destination.runtime.store import Scripts, connect
 from destination.runtime.subject import subject
 from destination.settings import load_settings

@@ -12,7 +12,7 @@ from destination.event import encode
 from destination.ingress.normalise import Malformed
 from destination.klaviyo.estimate import FILE_BYTES, OBJECTS, ROW_BYTES, WAYS, Estimate, files
 from destination.klaviyo.estimate import estimate as estimates
-from destination.runtime.loading import Opened, Reading
+from destination.runtime.files.loading import Opened, Reading
 
 LEAST = (
     "The least time by Klaviyo's published limits, with nobody else calling; what Klaviyo needs to"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from destination.klaviyo.mirror import Plan, key_of
-from destination.runtime.mirror import Audience
+from destination.runtime.files.mirror import Audience
 
 SHOWN = 10
 """People of each kind that a plan shows; --format json shows all."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from destination.errors import SettingsError
-from destination.runtime.embedded import EmbeddedRedis
+from destination.runtime.local.embedded import EmbeddedRedis
+from destination.runtime.local.tether import watch_parent
 from destination.runtime.logs import configure
-from destination.runtime.tether import watch_parent
 from destination.settings import Settings, load_settings
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from destination.cli.shown import count, difference
-from destination.runtime.replays import Delivered, Sketch
+from destination.runtime.letters.replays import Delivered, Sketch
 
 SHOWN = 10
 """Letters that are shown one by one; the sums count all."""

@@ -25,9 +25,16 @@ from destination.ingress.columns import (
 from destination.ingress.rows import OPERATIONS
 from destination.ingress.tables import ENCODINGS
 from destination.klaviyo.estimate import OBJECTS, estimate
-from destination.runtime.loading import Fingerprint, Loading, Opened, Progress, Reading, fingerprint
-from destination.runtime.poster import Poster, Target, Unposted
-from destination.runtime.saved import Saved
+from destination.runtime.files.loading import (
+    Fingerprint,
+    Loading,
+    Opened,
+    Progress,
+    Reading,
+    fingerprint,
+)
+from destination.runtime.files.poster import Poster, Target, Unposted
+from destination.runtime.files.saved import Saved
 from destination.settings import DEVELOPMENT, Settings, Source, is_loopback, load_settings
 
 SERVER = "http://127.0.0.1:8080"

@@ -8,7 +8,7 @@ import click
 
 from destination.cli.demo import report
 from destination.errors import SettingsError
-from destination.runtime.local import Running, running
+from destination.runtime.local.up import Running, running
 from destination.settings import DEVELOPMENT, Settings, is_loopback, load_settings
 
 

@@ -14,10 +14,10 @@ from destination.event import decode
 from destination.klaviyo.doctor import Finding, Use, examine
 from destination.klaviyo.operations import operation_at
 from destination.registry import DESTINATIONS
-from destination.runtime.client import Client
-from destination.runtime.connections import address_of
-from destination.runtime.embedded import remarks, unfit
-from destination.runtime.limiter import Limiter, limited
+from destination.runtime.delivery.client import Client
+from destination.runtime.delivery.connections import address_of
+from destination.runtime.delivery.limiter import Limiter, limited
+from destination.runtime.local.embedded import remarks, unfit
 from destination.runtime.presets import mapping_files, read_mappings
 from destination.runtime.store import PREFIX, Scripts, account_of, connect
 from destination.sending import Account, Request, Response, Send

@@ -12,11 +12,11 @@ import redis
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from destination.runtime.alerting import Alerting
-from destination.runtime.erasing import Erasing
+from destination.runtime.alerts.alerting import Alerting
+from destination.runtime.delivery.worker import Worker, install
+from destination.runtime.erasure.erasing import Erasing
 from destination.runtime.logs import log
 from destination.runtime.store import PREFIX, Scripts, connect
-from destination.runtime.worker import Worker, install
 from destination.settings import Settings
 
 QUEUE = "destination"
@@ -29,7 +29,7 @@ SWEEP = 5.0
 AHEAD = 64
 """Jobs that may wait in the queue; more would only be stale by the time they run."""
 
-SEND = "destination.runtime.worker.send"
+SEND = "destination.runtime.delivery.worker.send"
 
 
 def queue(client: redis.Redis) -> Queue:

@@ -13,17 +13,26 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from destination.runtime import audiences, browser, posting, reference, rows, rpc, uploads, webhooks
-from destination.runtime.accounts import Accounts, Questions
-from destination.runtime.admin import Admin
-from destination.runtime.crowding import Crowding
-from destination.runtime.endings import Endings
-from destination.runtime.erasing import Deletions
-from destination.runtime.gate import Gate
-from destination.runtime.intake import Intake, accept_client
+from destination.runtime.delivery.accounts import Accounts, Questions
+from destination.runtime.erasure.erasing import Deletions
+from destination.runtime.http.wire import GuardedProtocol
+from destination.runtime.intake.accept import Intake, accept_client
+from destination.runtime.intake.crowding import Crowding
+from destination.runtime.intake.gate import Gate
 from destination.runtime.recent_events import Recorder
+from destination.runtime.routes import (
+    audiences,
+    browser,
+    posting,
+    reference,
+    rows,
+    rpc,
+    uploads,
+    webhooks,
+)
+from destination.runtime.routes.admin import Admin
+from destination.runtime.routes.endings import Endings
 from destination.runtime.watch import Watch
-from destination.runtime.wire import GuardedProtocol
 from destination.settings import Settings, check_write_keys
 
 GRACE = 5

@@ -9,7 +9,7 @@ from typing import Any
 import redis.asyncio
 
 from destination.errors import Rejected
-from destination.runtime.embedded import unfit
+from destination.runtime.local.embedded import unfit
 from destination.runtime.logs import log
 from destination.settings import Settings
 

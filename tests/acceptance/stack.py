@@ -17,7 +17,7 @@ import pytest
 import redis
 from segment.analytics.client import Client
 
-from destination.runtime.embedded import EmbeddedRedis
+from destination.runtime.local.embedded import EmbeddedRedis
 from destination.runtime.store import connect
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from destination.klaviyo.actions import track_event
-from destination.runtime import intake, lanes, queue, store
+from destination.runtime import queue, store
+from destination.runtime.delivery import lanes
+from destination.runtime.intake import accept as intake
 
 verdict = importlib.import_module(
     "destination.klaviyo.verdict"

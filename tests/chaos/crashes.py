@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from destination.runtime import intake, lanes, worker
-from destination.runtime.client import Client
+from destination.runtime.delivery import lanes, worker
+from destination.runtime.delivery.client import Client
+from destination.runtime.intake import accept as intake
 from tests.chaos.bugs import replace
 
 

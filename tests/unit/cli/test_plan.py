@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from destination.cli import cli
 from destination.cli.planned import SHOWN
 from destination.event import encode
-from destination.runtime.embedded import EmbeddedRedis
+from destination.runtime.local.embedded import EmbeddedRedis
 from destination.runtime.recent_events import Recorded, recorded_key
 from destination.runtime.store import connect
 

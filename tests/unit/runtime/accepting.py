@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from destination.runtime.intake import Counting, Entry, Intake, Target, accept_client
+from destination.runtime.intake.accept import Counting, Entry, Intake, Target, accept_client
 from destination.runtime.store import Row, encode_item
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from destination.runtime.embedded import EmbeddedRedis
+from destination.runtime.local.embedded import EmbeddedRedis
 from destination.runtime.store import Scripts, connect
 
 

@@ -14,7 +14,7 @@ import httpx
 from starlette.applications import Starlette
 
 from destination.errors import Rejected
-from destination.runtime.accounts import Questions
+from destination.runtime.delivery.accounts import Questions
 from destination.runtime.server import create_app
 from destination.settings import load_settings
 

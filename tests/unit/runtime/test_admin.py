@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from destination.errors import Rejected
-from destination.runtime.admin import admitted, read_selection
+from destination.runtime.routes.admin import admitted, read_selection
 from destination.settings import load_settings
 
 TOKEN = "a-long-admin-token"

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from destination.event import decode, encode
 from destination.ingress.format import Inbound, Options
 from destination.ingress.webhooks import standard
-from destination.runtime.alerting import GIVE_UP, Alerting, Board, firing
-from destination.runtime.alerts import (
+from destination.runtime.alerts.alerting import GIVE_UP, Alerting, Board, firing
+from destination.runtime.alerts.conditions import (
     Alert,
     Snapshot,
     Thresholds,
@@ -29,11 +29,11 @@ from destination.runtime.alerts import (
     conditions,
     not_accepting,
 )
-from destination.runtime.client import Client
-from destination.runtime.connections import address_of
-from destination.runtime.notices import Notice, body_of, form_of, headers_of, post
+from destination.runtime.alerts.notices import Notice, body_of, form_of, headers_of, post
+from destination.runtime.alerts.vitals import look
+from destination.runtime.delivery.client import Client
+from destination.runtime.delivery.connections import address_of
 from destination.runtime.store import PREFIX, Row, Scripts, account_of, encode_row
-from destination.runtime.vitals import look
 from destination.sending import Request
 from destination.settings import Settings, load_settings
 from tests.unit.runtime.accepting import accept

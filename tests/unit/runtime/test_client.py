@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from destination.errors import Unanswered
-from destination.runtime.client import Client
+from destination.runtime.delivery.client import Client
 from destination.sending import Request
 
 Play = Callable[[socket.socket], None]

@@ -20,9 +20,9 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.retry import Retry
 
 from destination.errors import SettingsError
-from destination.runtime.embedded import EmbeddedRedis, probe, remarks, unfit
-from destination.runtime.keeper import complaint_about, find_servers
-from destination.runtime.processes import Supervisor
+from destination.runtime.local.embedded import EmbeddedRedis, probe, remarks, unfit
+from destination.runtime.local.keeper import complaint_about, find_servers
+from destination.runtime.local.processes import Supervisor
 
 pytestmark = pytest.mark.skipif(not find_servers(), reason="there is no Redis for this platform")
 
@@ -169,7 +169,7 @@ def test_no_server_is_left_when_its_starter_is_killed(tmp_path: Path) -> None:
     """Kill -9 of the process that started it ends keeper and server."""
     program = (
         "import sys, time; from pathlib import Path\n"
-        "from destination.runtime.embedded import EmbeddedRedis\n"
+        "from destination.runtime.local.embedded import EmbeddedRedis\n"
         "EmbeddedRedis(Path(sys.argv[1])).start(); print('up', flush=True); time.sleep(60)"
     )
     argv = [sys.executable, "-c", program, str(tmp_path)]
@@ -267,7 +267,7 @@ def test_a_file_that_ends_in_half_a_command_loads(tmp_path: Path) -> None:
 def keep(folder: Path, servers: list[Path]) -> subprocess.CompletedProcess[str]:
     """Run a keeper with a choice of servers until it ends by itself."""
     program = (
-        "import sys; from pathlib import Path; from destination.runtime.keeper import Keeper\n"
+        "import sys; from pathlib import Path; from destination.runtime.local.keeper import Keeper\n"
         "sys.exit(Keeper([Path(each) for each in sys.argv[1:]], '64mb', 'no').run())"
     )
     argv = [sys.executable, "-c", program, *map(str, servers)]

@@ -17,11 +17,11 @@ from destination.errors import Rejected
 from destination.event import encode
 from destination.klaviyo.consent import marks
 from destination.runtime.counts import imbalance, read_counts
-from destination.runtime.erasing import REQUESTS, SETTLE, Erasing
-from destination.runtime.erasure import Erasure, LaneBusy, Receipt
-from destination.runtime.lanes import Lane, Record
+from destination.runtime.delivery.lanes import Lane, Record
+from destination.runtime.delivery.remembered import Decisions, LastSent
+from destination.runtime.erasure.erase import Erasure, LaneBusy, Receipt
+from destination.runtime.erasure.erasing import REQUESTS, SETTLE, Erasing
 from destination.runtime.recent_events import Recorded, recorded_key
-from destination.runtime.remembered import Decisions, LastSent
 from destination.runtime.store import PREFIX, DeadLetter, Row, Scripts, person_key
 from destination.runtime.subject import Subject, subject, subject_of
 from destination.settings import Settings, load_settings

@@ -8,7 +8,7 @@ import redis
 
 from destination.action import Window
 from destination.klaviyo.estimate import least_seconds
-from destination.runtime.limiter import Limiter
+from destination.runtime.delivery.limiter import Limiter
 from destination.runtime.store import Scripts
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination.errors import Rejected
-from destination.runtime.floods import BURST_SECONDS, Bucket, Floods
+from destination.runtime.intake.floods import BURST_SECONDS, Bucket, Floods
 from destination.settings import load_settings
 from tests.unit.runtime.serving import Server, serving
 

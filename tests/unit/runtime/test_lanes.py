@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from destination.runtime.counts import imbalance, read_counts
-from destination.runtime.intake import Counting, Entry, Intake, Target, accept_client
-from destination.runtime.lanes import Lane, LeaseLost, Record
-from destination.runtime.letters import DeadLetters
+from destination.runtime.delivery.lanes import Lane, LeaseLost, Record
+from destination.runtime.intake.accept import Counting, Entry, Intake, Target, accept_client
+from destination.runtime.letters.dead_letters import DeadLetters
 from destination.runtime.store import PREFIX, DeadLetter, Row, Scripts, encode_item
 
 NOTHING = Counting("web", 0, 0, 0)

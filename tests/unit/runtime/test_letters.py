@@ -13,8 +13,8 @@ import redis
 from destination.errors import Rejected
 from destination.event import encode
 from destination.runtime.counts import imbalance, read_counts
-from destination.runtime.lanes import Lane, Record
-from destination.runtime.letters import (
+from destination.runtime.delivery.lanes import Lane, Record
+from destination.runtime.letters.dead_letters import (
     PAGE,
     DeadLetters,
     Selection,

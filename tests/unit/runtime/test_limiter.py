@@ -8,7 +8,7 @@ import pytest
 
 from destination.action import Window
 from destination.errors import NoRoom
-from destination.runtime.limiter import Limiter, limited
+from destination.runtime.delivery.limiter import Limiter, limited
 from destination.runtime.store import PREFIX, Scripts
 from destination.sending import Request, Response
 

@@ -17,8 +17,8 @@ from destination.errors import Ended, NoRoom, Unanswered
 from destination.ingress.columns import AS_THEY_ARE
 from destination.klaviyo.mirror import Member, Memory, Plan, Wanted, mark
 from destination.klaviyo.requests import get_list
-from destination.runtime.loading import Reading
-from destination.runtime.mirror import (
+from destination.runtime.files.loading import Reading
+from destination.runtime.files.mirror import (
     PATIENCE,
     Mirror,
     Unreadable,
@@ -26,8 +26,8 @@ from destination.runtime.mirror import (
     fetched,
     patient,
 )
-from destination.runtime.poster import Poster, Target
-from destination.runtime.saved import Saved
+from destination.runtime.files.poster import Poster, Target
+from destination.runtime.files.saved import Saved
 from destination.sending import Account, Response
 from tests.unit.klaviyo.klaviyo_script import NOW, REVISION, Script, answer, refusal, remembering
 from tests.unit.runtime.test_poster import Clock

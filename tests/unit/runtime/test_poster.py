@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from destination.errors import SettingsError
-from destination.runtime.poster import PATIENCE, Poster, Taken, Target, Unposted
-from destination.runtime.saved import Saved
+from destination.runtime.files.poster import PATIENCE, Poster, Taken, Target, Unposted
+from destination.runtime.files.saved import Saved
 
 TARGET = Target("http://server", "key", "list/a b", "removed", "email", "run-1")
 Answer = Callable[[httpx.Request], httpx.Response]

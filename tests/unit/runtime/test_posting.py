@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from destination.errors import SettingsError
-from destination.runtime.posting import tracking_paths
+from destination.runtime.routes.posting import tracking_paths
 from tests.unit.ingress.captures import KEY as CAPTURED
 from tests.unit.ingress.captures import clients, load, wire
 from tests.unit.runtime.serving import KEY, Server, serving

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from destination.runtime.processes import Child, Supervisor
-from destination.runtime.tether import descendants
+from destination.runtime.local.processes import Child, Supervisor
+from destination.runtime.local.tether import descendants
 
 STUBBORN = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-WATCHED = "from destination.runtime.processes import watch_parent; watch_parent(0.3);"
+WATCHED = "from destination.runtime.local.processes import watch_parent; watch_parent(0.3);"
 SAY = "import os, sys, pathlib; pathlib.Path(sys.argv[1]).write_text(str(os.getpid()));"
 REST = "import time; time.sleep(60)"
 
@@ -62,7 +62,7 @@ def outer(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
 
     def start(children: str) -> subprocess.Popen[bytes]:
         program = (
-            "import sys; from destination.runtime.processes import Child, Supervisor\n"
+            "import sys; from destination.runtime.local.processes import Child, Supervisor\n"
             f"with Supervisor({children}) as supervisor:\n"
             "    sys.exit(supervisor.run_until_signal())"
         )

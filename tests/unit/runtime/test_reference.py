@@ -12,7 +12,7 @@ import pytest
 import redis
 from starlette.routing import Route
 
-from destination.runtime.openapi import description
+from destination.runtime.routes.openapi import description
 from tests.unit.runtime.serving import KEY, Server, serving
 
 

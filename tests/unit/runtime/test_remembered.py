@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from destination.runtime.remembered import DAY, DECISIONS_DAYS, Decisions, LastSent
+from destination.runtime.delivery.remembered import DAY, DECISIONS_DAYS, Decisions, LastSent
 
 NOW = 1_790_000_000.0
 

@@ -13,8 +13,8 @@ from destination.event import encode
 from destination.mapping.file import Mapping, read_mapping_file
 from destination.pipeline import LATE, late, plan, route
 from destination.registry import DESTINATIONS
-from destination.runtime.lanes import RECENT, Lane
-from destination.runtime.replays import BACKLOG, How, Replays, Sketch
+from destination.runtime.delivery.lanes import RECENT, Lane
+from destination.runtime.letters.replays import BACKLOG, How, Replays, Sketch
 from destination.runtime.store import PREFIX, DeadLetter, Row, Scripts
 from destination.runtime.versions import Versions, text_of
 from destination.settings import load_settings

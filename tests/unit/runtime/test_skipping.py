@@ -14,8 +14,8 @@ from destination.event import encode
 from destination.klaviyo import KLAVIYO
 from destination.mapping.file import read_mapping_file
 from destination.pipeline import Route, route
-from destination.runtime.remembered import LastSent
-from destination.runtime.skipping import UNCHANGED, Skipping, job_committed
+from destination.runtime.delivery.remembered import LastSent
+from destination.runtime.delivery.skipping import UNCHANGED, Skipping, job_committed
 
 
 def a_route(name: str = "people", *, skip: bool = True, action: str = "upsertProfile") -> Route:

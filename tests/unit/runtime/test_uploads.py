@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import redis
 
+from destination.runtime.routes.uploads import LISTED
 from destination.runtime.store import decode_row
-from destination.runtime.uploads import LISTED
 from tests.unit.runtime.serving import KEY, Server, serving
 
 LANE = "destination:default:lane:test/rows"

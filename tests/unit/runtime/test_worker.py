@@ -16,10 +16,10 @@ from destination.delivery import Delivered, Discard, Halt, Outcome, Retry, Submi
 from destination.mapping.file import BatchOptions, Mapping
 from destination.pipeline import Route
 from destination.runtime.counts import imbalance, read_counts
-from destination.runtime.lanes import Lane
-from destination.runtime.letters import DeadLetters
+from destination.runtime.delivery.lanes import Lane
+from destination.runtime.delivery.worker import Worker
+from destination.runtime.letters.dead_letters import DeadLetters
 from destination.runtime.store import PREFIX, Row, Scripts, encode_item
-from destination.runtime.worker import Worker
 from destination.sending import Account, Request, Response
 from destination.settings import Settings, load_settings
 from tests.unit.runtime.accepting import accept

@@ -1,0 +1,120 @@
+"""One pass over rows of a lane: plan each, send them, an outcome for every one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import redis
+
+from destination.action import Payload
+from destination.delivery import Discard, Outcome, Retry
+from destination.errors import Ended
+from destination.event import decode
+from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
+from destination.runtime.delivery.connections import Exchange, Working
+from destination.runtime.logs import log, told
+from destination.runtime.store import Row
+
+PASS_SECONDS = 20.0
+"""No new request is started when a pass has lasted this long."""
+
+LOOK_AGAIN = 30.0
+"""Seconds until a row looks again for its mapping, gone or disabled."""
+
+
+class Pass:
+    """Rows of one lane on their way; ``exchanges`` are the requests made for each row number.
+
+    ``ours()`` tells whether the lane's lease is still held.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        routes: Mapping[str, Route],
+        working: Working,
+        spread: Spread,
+        ours: Callable[[], bool],
+    ) -> None:
+        self._rows = rows
+        self._routes = routes
+        self._working = working
+        self._spread = spread
+        self._ours = ours
+        self._until = time.monotonic() + PASS_SECONDS
+        self.exchanges: dict[int, list[Exchange]] = {}
+
+    def outcomes(self) -> list[Outcome]:
+        """Send what can be sent; every row gets an outcome, whatever goes wrong."""
+        now = time.time()
+        ends: dict[int, Outcome] = {}
+        planned: dict[tuple[str, bool], list[tuple[int, Delivery]]] = {}
+        claimed: dict[str, tuple[str, bool]] = {}
+        late: set[str] = set()
+        for number, row in enumerate(self._rows):
+            if row.person in late:
+                ends[number] = LATER
+                continue
+            found = self._plan(row, now)
+            if not isinstance(found, dict):
+                ends[number] = found
+                if isinstance(found, Retry):
+                    late.add(row.person)
+                continue
+            mapping = self._routes[row.route].mapping
+            key = (mapping.action, mapping.batch.enabled)
+            if claimed.setdefault(row.person, key) != key:
+                late.add(row.person)
+                ends[number] = LATER
+                continue
+            planned.setdefault(key, []).append((number, Delivery(row.person, found)))
+        for (_action, batched), deliveries in planned.items():
+            self._deliver(deliveries, batched, ends)
+        return [ends[number] for number in range(len(self._rows))]
+
+    def _plan(self, row: Row, now: float) -> Payload | Outcome:
+        route = self._routes.get(row.route)
+        if route is None or not route.mapping.enabled:
+            code = "mapping_missing" if route is None else "mapping_disabled"
+            return Retry(code, row.mapping, LOOK_AGAIN, spends=False)
+        body = decode(row.event)
+        if not isinstance(body, dict):
+            return Discard("row_unreadable", "what stands in the lane is no row of this version")
+        try:
+            return plan(body, route, now, replayed=row.replayed > 0 and not row.live)
+        except Ended as ended:
+            return ended.outcome
+        except Exception as error:  # noqa: BLE001 a fault of ours must not stop the lane
+            return _fault(error)
+
+    def _deliver(
+        self, deliveries: list[tuple[int, Delivery]], batched: bool, ends: dict[int, Outcome]
+    ) -> None:
+        numbers = [number for number, _delivery in deliveries]
+        route = self._routes[self._rows[numbers[0]].route]
+        seen: dict[int, list[Exchange]] = {}
+        outcomes = deliver(
+            [delivery for _number, delivery in deliveries],
+            route.action,
+            self._working.account_for(seen, self._ours, self._until),
+            batched=batched,
+            spread=self._spread,
+            fault=_fault,
+        )
+        for position, number in enumerate(numbers):
+            ends[number] = outcomes[position]
+            if position in seen:
+                self.exchanges[number] = seen[position]
+
+
+def _fault(error: Exception) -> Retry:
+    """A fault of our own must not stop the lane: tried again, and dead when its budget is spent.
+
+    Its text may hold personal data, so the log gets its kind and place only.
+    """
+    if isinstance(error, redis.RedisError):
+        return Retry("redis_failed", type(error).__name__, spends=False, whole=True)
+    said = told(error)
+    log.error("internal_error", **said)
+    return Retry("internal_error", f"{said['kind']} in {said['where']}"[:200])

@@ -1,0 +1,1 @@
+"""A person, and how whatever is stored about them goes."""

@@ -1,0 +1,1 @@
+"""What commands post through a running server: files of rows and audiences."""

@@ -1,0 +1,29 @@
+"""One HTTP request as the formats want it: read within bounds, inflated, with the time it came."""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import parse_qsl
+
+from starlette.types import Receive, Scope
+
+from destination.ingress.encoding import inflate
+from destination.ingress.format import Inbound, Limits
+from destination.runtime.http.answers import headers_of, read_body
+
+
+async def read_inbound(scope: Scope, receive: Receive, path: str, limits: Limits) -> Inbound:
+    """Read the request; ``path`` is the part of its address that the format knows.
+
+    Raises ``Rejected``: 400, 408, 413 or 415 for a body that cannot be had.
+    """
+    headers = headers_of(scope)
+    body = await read_body(receive, headers, limits.body_bytes)
+    return Inbound(
+        path=path,
+        body=inflate(body, headers.get("content-encoding", ""), limits.body_bytes),
+        received_at=dt.datetime.now(dt.UTC),
+        headers=headers,
+        query=dict(parse_qsl(scope["query_string"].decode("latin-1"))),
+        ip=(scope.get("client") or ("",))[0],
+    )

@@ -1,0 +1,1 @@
+"""Everything on one machine: processes that live and die together, and a Redis of our own."""
