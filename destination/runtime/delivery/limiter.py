@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import redis
 
@@ -22,8 +23,34 @@ MARGIN = 6.0
 """Seconds that a call may take beyond its deadline: waiting for a connection, and connecting."""
 
 
+STEADY = 60
+"""Seconds of the window that the ``RateLimit-*`` headers of an answer describe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an answer said of its account's steady window: the ``calls`` it allows, how many
+    ``remaining`` are left for everybody who uses the account, and in how many seconds it ends.
+    """
+
+    calls: int
+    remaining: int
+    reset: int
+
+
+def told_by(headers: Mapping[str, str]) -> Told | None:
+    """The ``RateLimit-*`` headers (lower case names); None where one is missing or no number."""
+    values = [headers.get(f"ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
+    if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in values):
+        return None
+    calls, remaining, reset = map(int, values)
+    return Told(calls, remaining, reset) if calls and reset <= STEADY else None
+
+
 class Limiter:
-    """Keeps the calls of one account inside ``windows(operation)``, by what all workers sent.
+    """Keeps the calls of one account inside ``windows(operation)``, by what all workers sent,
+    and inside what the answers say of them: the table of limits may be old, and other programs may
+    use the same account.
 
     ``deadline`` is how long one call may take at the most, in seconds.
     """
@@ -42,11 +69,12 @@ class Limiter:
         self._windows = windows
         self._deadline = int((deadline + MARGIN) * 1000)
         self._sleep = sleep
+        self._learned: dict[str, int] = {}
 
     def acquire(self, operation: str) -> str:
         """A place for one call; sleeps for a short wait. Raises ``NoRoom`` for a longer one."""
         call = secrets.token_hex(6)
-        bounds = [n for window in self._windows(operation) for n in (window.calls, window.seconds)]
+        bounds = [n for window in self.windows(operation) for n in (window.calls, window.seconds)]
         patience = PATIENCE
         while wait := self._ask(operation, call, bounds):
             if wait > patience:
@@ -59,14 +87,30 @@ class Limiter:
         keys = self._keys(operation)
         return float(self._scripts.run("acquire", [call, self._deadline, *bounds], keys)) / 1000
 
-    def answered(self, operation: str, call: str, pause: float = 0, reason: str = "") -> None:
+    def answered(
+        self,
+        operation: str,
+        call: str,
+        pause: float = 0,
+        reason: str = "",
+        told: Told | None = None,
+    ) -> None:
         """The call has its answer; ``pause`` seconds during which nobody may ask again."""
-        args = [call, int(pause * 1000), reason]
+        args: list[int | str] = [call, int(pause * 1000), reason]
+        if told:
+            self._learned[operation] = told.calls
+            args += [told.calls, told.remaining, max(1, told.reset) * 1000, STEADY * 1000]
         self._scripts.run("answered", args, self._keys(operation))
+
+    def windows(self, operation: str) -> Iterable[Window]:
+        """The limits of an operation: those of the table, the steady one as it was told last."""
+        learned = self._learned.get(operation)
+        for window in self._windows(operation):
+            yield Window(learned, STEADY) if learned and window.seconds == STEADY else window
 
     def _keys(self, operation: str) -> list[str]:
         own = f"{PREFIX}{self._account}:"
-        return [f"{own}calls:{operation}", f"{own}pause:{operation}"]
+        return [f"{own}{what}:{operation}" for what in ("calls", "pause", "left")]
 
 
 def limited(send: Send, limiter: Limiter, pause_of: Callable[[Response], float]) -> Send:
@@ -77,14 +121,14 @@ def limited(send: Send, limiter: Limiter, pause_of: Callable[[Response], float])
 
     def wrapped(request: Request) -> Response:
         call = limiter.acquire(request.operation)
-        pause = 0.0
+        pause, told = 0.0, None
         try:
             response = send(request)
-            pause = pause_of(response)
+            pause, told = pause_of(response), told_by(response.headers)
         finally:
             # Without Redis the call counts until its deadline: longer than it need, never shorter.
             with contextlib.suppress(redis.RedisError):
-                limiter.answered(request.operation, call, pause, "throttled")
+                limiter.answered(request.operation, call, pause, "throttled", told)
         return response
 
     return wrapped

@@ -8,7 +8,7 @@ import pytest
 
 from destination.action import Window
 from destination.errors import NoRoom
-from destination.runtime.delivery.limiter import Limiter, limited
+from destination.runtime.delivery.limiter import Limiter, Told, limited, told_by
 from destination.runtime.store import PREFIX, Scripts
 from destination.sending import Request, Response
 
@@ -108,3 +108,77 @@ def test_a_call_under_way_counts(scripts: Scripts) -> None:
     shift(scripts, 29)
     with pytest.raises(NoRoom):
         mine.acquire("create_event")
+
+
+def test_what_others_have_used_of_the_account_is_not_asked_for(scripts: Scripts) -> None:
+    """They leave two of a hundred: two more are let through, by whomever, and the third waits."""
+    mine, _slept = limiter(scripts, Window(100, 60))
+    told = Told(calls=100, remaining=2, reset=40)
+    mine.answered("create_event", mine.acquire("create_event"), told=told)
+    for _ in range(2):
+        mine.acquire("create_event")
+    other, _slept = limiter(scripts, Window(100, 60))
+    with pytest.raises(NoRoom) as error:
+        other.acquire("create_event")
+    assert 38 < error.value.after <= 40
+
+
+def test_what_only_we_have_used_holds_nobody_up_twice(scripts: Scripts) -> None:
+    """What our own calls explain is bounded by the window of our own calls alone."""
+    mine, _slept = limiter(scripts, Window(3, 60))
+    for used in (1, 2):
+        told = Told(calls=3, remaining=3 - used, reset=40)
+        mine.answered("create_event", mine.acquire("create_event"), told=told)
+    assert not scripts.client.exists(CALLS.replace(":calls:", ":left:"))
+    mine.acquire("create_event")
+
+
+def test_calls_under_way_are_left_out_of_what_remains(scripts: Scripts) -> None:
+    """They may not have been counted when the answer was written."""
+    mine, _slept = limiter(scripts, Window(100, 60))
+    first = mine.acquire("create_event")
+    mine.acquire("create_event")
+    mine.answered("create_event", first, told=Told(calls=100, remaining=1, reset=5))
+    with pytest.raises(NoRoom):
+        mine.acquire("create_event")
+
+
+def test_an_older_answer_does_not_give_back_what_is_used(scripts: Scripts) -> None:
+    """Answers may come in any order."""
+    mine, _slept = limiter(scripts, Window(100, 60))
+    first, second = mine.acquire("create_event"), mine.acquire("create_event")
+    mine.answered("create_event", second, told=Told(calls=100, remaining=1, reset=9))
+    mine.answered("create_event", first, told=Told(calls=100, remaining=50, reset=9))
+    with pytest.raises(NoRoom):
+        mine.acquire("create_event")
+
+
+def test_the_limit_that_an_answer_names_replaces_that_of_the_table(scripts: Scripts) -> None:
+    """Both ways; the burst window, of which the answers say nothing, stays."""
+    mine, _slept = limiter(scripts, Window(10, 1), Window(2, 60))
+    answer = {"ratelimit-limit": "4", "ratelimit-remaining": "3", "ratelimit-reset": "60"}
+    send = limited(lambda _request: Response(202, answer, b""), mine, lambda _response: 0.0)
+    for _ in range(4):
+        send(Request("POST", "/api/events", "create_event"))
+    with pytest.raises(NoRoom):
+        mine.acquire("create_event")
+    assert list(mine.windows("create_event")) == [Window(10, 1), Window(4, 60)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("", "", ""),
+        ("150", "149", ""),
+        ("150", "-1", "5"),
+        ("1e3", "1", "5"),
+        ("150", "149", "86400"),
+        ("0", "0", "5"),
+        ("\u0661", "1", "5"),
+        ("9" * 5000, "1", "5"),
+    ],
+)
+def test_headers_that_say_nothing_sane_are_passed_over(values: tuple[str, str, str]) -> None:
+    """Whatever stands between us and Klaviyo may write them."""
+    names = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+    assert told_by(dict(zip(names, values, strict=True))) is None
