@@ -52,6 +52,7 @@ class Action:
     late replay sets it where the mapping does not.
     ``digest(payload)`` is the same for payloads of which a second in a row changes nothing; empty
     for one that must always be sent. None where sending twice is never the same as sending once.
+    ``voids`` is True where the person's profile goes: nothing sent before it stands any more.
     ``perform`` sends one payload through the single-record endpoint. Both forms are safe to run
     again from the start: every id derives from the payload.
     """
@@ -68,6 +69,7 @@ class Action:
     stamp: str = ""
     quiet: str = ""
     digest: Callable[[Payload], str] | None = None
+    voids: bool = False
 
 
 @dataclass(frozen=True, slots=True)

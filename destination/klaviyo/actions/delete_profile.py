@@ -72,4 +72,5 @@ ACTION = Action(
     prepare=prepare,
     perform=perform,
     stamp=STAMP,
+    voids=True,
 )

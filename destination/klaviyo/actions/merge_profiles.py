@@ -65,4 +65,5 @@ ACTION = Action(
     ),
     prepare=prepare,
     perform=perform,
+    voids=True,
 )

@@ -14,7 +14,7 @@ from destination.pipeline import AccountFor
 from destination.registry import DESTINATIONS
 from destination.runtime.delivery.client import Client, noted
 from destination.runtime.delivery.limiter import Limiter, limited
-from destination.runtime.delivery.remembered import Decisions
+from destination.runtime.delivery.remembered import Decisions, LastSent
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
 from destination.runtime.store import PREFIX, Scripts, account_of
@@ -53,11 +53,12 @@ class Working:
         deadline = settings.request_timeout
         headers = self.destination.headers(key, self.revision)
         self._client = Client(base, headers, deadline=deadline)
-        self._account = account_of(base + key)
+        self.account_name = account_of(base + key)
         self._decisions = Decisions(scripts.client, connection.name)
+        self.last_sent = LastSent(scripts.client, connection.name)
         self._scripts = scripts
         self.versions = Versions(scripts.client, connection.name, self.destination.actions)
-        limiter = Limiter(scripts, self._account, self.destination.windows, deadline=deadline)
+        limiter = Limiter(scripts, self.account_name, self.destination.windows, deadline=deadline)
         self.sender = limited(self._client.send, limiter, self._pause)
 
     def _complain(self, problem: str) -> None:
@@ -104,7 +105,7 @@ class Working:
     def _once(self, key: str, find: Callable[[], str]) -> str:
         """See ``sending.Once``. Raises ``NoRoom`` while another worker is finding it out."""
         redis = self._scripts.client
-        place = f"{PREFIX}{self._account}:known:{key}"
+        place = f"{PREFIX}{self.account_name}:known:{key}"
         known = redis.get(place)
         if known is not None:
             return bytes(known).decode()  # type: ignore[arg-type]  # sync client

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 
 import redis
 
@@ -13,6 +14,7 @@ from destination.errors import Ended
 from destination.event import decode
 from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
 from destination.runtime.delivery.connections import Exchange, Working
+from destination.runtime.delivery.skipping import Skipping
 from destination.runtime.logs import log, told
 from destination.runtime.store import Row
 
@@ -44,6 +46,7 @@ class Pass:
         self._ours = ours
         self._until = time.monotonic() + PASS_SECONDS
         self.exchanges: dict[int, list[Exchange]] = {}
+        self._skipping = Skipping(working.last_sent, routes.values(), working.account_name)
 
     def outcomes(self) -> list[Outcome]:
         """Send what can be sent; every row gets an outcome, whatever goes wrong."""
@@ -69,9 +72,27 @@ class Pass:
                 ends[number] = LATER
                 continue
             planned.setdefault(key, []).append((number, Delivery(row.person, found)))
+        ends |= self._unchanged(planned.values())
         for (_action, batched), deliveries in planned.items():
-            self._deliver(deliveries, batched, ends)
+            left = [each for each in deliveries if each[0] not in ends]
+            if left:
+                self._deliver(left, batched, ends)
         return [ends[number] for number in range(len(self._rows))]
+
+    def committed(self, outcomes: Sequence[Outcome]) -> None:
+        """What ``outcomes`` gave is on record."""
+        self._skipping.committed(outcomes)
+
+    def _unchanged(self, groups: Iterable[list[tuple[int, Delivery]]]) -> dict[int, Outcome]:
+        """The rows that need no sending, of all that are planned."""
+        if not self._skipping.asked:
+            return {}
+        planned = (
+            (number, each.person, self._routes[self._rows[number].route], each.payload)
+            for group in groups
+            for number, each in group
+        )
+        return self._skipping.left_out(sorted(planned, key=itemgetter(0)))
 
     def _plan(self, row: Row, now: float) -> Payload | Outcome:
         route = self._routes.get(row.route)

@@ -183,11 +183,11 @@ class Settling:
         tried = self._spent(row, outcome, seen)
         if tried is None:
             return
-        wait = outcome.after
-        if wait is None:
-            wait = backoff(tried.attempts, self.chance())
+        # An answer may ask for a longer wait than the usual one, never for a shorter one.
+        asked, usual = outcome.after or 0.0, backoff(tried.attempts, self.chance())
+        wait = max(asked, usual)
         # While a batch is being halved, one request every few seconds finds the row at fault.
-        search = min(wait, SEARCHING) if outcome.after is None else wait
+        search = max(asked, min(usual, SEARCHING))
         if outcome.aside:
             # Only what waits for the same thing stays behind it, so its name is not the person's.
             self.alarms.add((outcome.code, outcome.aside))

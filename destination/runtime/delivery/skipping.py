@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from destination.action import Payload
 from destination.delivery import Delivered, Dropped, Outcome
@@ -18,12 +18,20 @@ Planned = tuple[int, str, Route, Payload]
 class Skipping:
     """One pass over a lane. Whatever dies where, nothing is left out that Klaviyo does not hold: a
     delivery counts as the last one only from its commit on, and nothing counts while one is under
-    way.
+    way. What another account holds, or held before the person's profile was deleted, does not count.
     """
 
-    def __init__(self, last: LastSent) -> None:
+    def __init__(self, last: LastSent, routes: Iterable[Route], account: str) -> None:
         self._last = last
+        self._account = account
+        self._asking = sorted({route.mapping.name for route in routes if _asks(route)})
         self._sent: dict[str, dict[str, tuple[int, str]]] = {}
+        self._gone: dict[int, str] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether any mapping asks for it."""
+        return bool(self._asking)
 
     def left_out(self, planned: Sequence[Planned]) -> dict[int, Outcome]:
         """The rows that need no sending, by number, in the order in which they were accepted.
@@ -31,8 +39,10 @@ class Skipping:
         From here on the others count as under way.
         """
         ends: dict[int, Outcome] = {}
+        self._gone = {number: person for number, person, route, _ in planned if route.action.voids}
+        self._forget(self._gone.values())
         for name, rows in _by_mapping(planned).items():
-            digests = [(person, _digest(route, payload)) for _, person, route, payload in rows]
+            digests = [(person, self._digest(route, payload)) for _, person, route, payload in rows]
             known = self._last.known(name, (person for person, _digest in digests))
             same = unchanged(digests, known)
             sent = self._sent.setdefault(name, {})
@@ -53,6 +63,18 @@ class Skipping:
                 if isinstance(outcomes[number], Delivered)
             }
             self._last.delivered(name, arrived)
+        ended = (Delivered, Dropped)
+        self._forget(who for row, who in self._gone.items() if isinstance(outcomes[row], ended))
+
+    def _forget(self, people: Iterable[str]) -> None:
+        """Both before and after a deletion: either instant may be the last one that is lived to."""
+        listed = list(people)
+        for mapping in self._asking:
+            self._last.forget(mapping, listed)
+
+    def _digest(self, route: Route, payload: Payload) -> str:
+        found = route.action.digest(payload) if route.action.digest else ""
+        return found and f"{self._account}{found}"
 
 
 def job_committed(
@@ -61,11 +83,12 @@ def job_committed(
     ends: Sequence[Outcome],
     routes: Mapping[str, Route],
 ) -> None:
-    """The ends of a job's rows, each with its person and the name of its mapping, are on record."""
+    """The ends of a job's rows, each with its person and the name of its route, are on record."""
     people: dict[str, dict[str, Outcome]] = {}
-    for (person, mapping), end in zip(rows, ends, strict=True):
-        if mapping in routes and _asks(routes[mapping]):
-            people.setdefault(mapping, {})[person] = end
+    for (person, name), end in zip(rows, ends, strict=True):
+        route = routes.get(name)
+        if route and _asks(route):
+            people.setdefault(route.mapping.name, {})[person] = end
     for mapping, by_person in people.items():
         arrived = [person for person, end in by_person.items() if isinstance(end, Delivered)]
         last.confirm(mapping, arrived)
@@ -73,10 +96,6 @@ def job_committed(
 
 def _asks(route: Route) -> bool:
     return route.mapping.batch.skip_unchanged and route.action.digest is not None
-
-
-def _digest(route: Route, payload: Payload) -> str:
-    return route.action.digest(payload) if route.action.digest else ""
 
 
 def _by_mapping(planned: Sequence[Planned]) -> dict[str, list[Planned]]:

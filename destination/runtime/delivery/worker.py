@@ -22,6 +22,7 @@ from destination.runtime.delivery.connections import Exchange, Working
 from destination.runtime.delivery.lanes import Lane, LeaseLost, Record, Taken
 from destination.runtime.delivery.passing import LOOK_AGAIN, Pass
 from destination.runtime.delivery.settling import Settling
+from destination.runtime.delivery.skipping import job_committed
 from destination.runtime.logs import log, told
 from destination.runtime.store import PREFIX, Row, Scripts, connect
 from destination.settings import Settings
@@ -153,6 +154,7 @@ class Worker:
         free = [row for row in rows if row.person not in blocked]
         if crashes >= DEADLY and len(rows) == 1:
             seen = f"{crashes} workers in a row died while they had it in hand"
+            tried: Pass | None = None
             outcomes: list[Outcome] = [Discard("worker_died", seen)] * len(free)
             exchanges: dict[int, list[Exchange]] = {}
         else:
@@ -165,6 +167,8 @@ class Worker:
             if row.person in blocked:
                 record.park(row, 0)
         lane.commit(record)
+        if tried:
+            tried.committed(outcomes)
         self._alarm(lane, settling.alarms)
         return not any(isinstance(o, Halt) or (isinstance(o, Retry) and o.whole) for o in outcomes)
 
@@ -199,11 +203,13 @@ class Worker:
         if isinstance(ends, Retry):
             record = Record()
             record.poll(job, POLL_AGAIN if ends.after is None else max(0.5, ends.after))
+            lane.commit(record)
         elif ends and isinstance(ends[0], Halt):
-            record = self._settling(lane, routes).halt_job(job, ends[0])
+            lane.commit(self._settling(lane, routes).halt_job(job, ends[0]))
         else:
-            record = self._settling(lane, routes).settle_job(job, rows, ends)
-        lane.commit(record)
+            lane.commit(self._settling(lane, routes).settle_job(job, rows, ends))
+            people = [(row.person, row.route) for row in rows]
+            job_committed(working.last_sent, people, ends, routes)
 
     @staticmethod
     def _ends_of(

@@ -38,6 +38,14 @@ class _Collector(Collector):
                 for mapping, values in totals["mappings"].items():
                     family.add_metric([connection, mapping], values[state])
             yield family
+        drops = CounterMetricFamily(
+            "destination_drops", "Deliveries dropped, by reason.", labels=[*labels, "reason"]
+        )
+        for connection, totals in self._counts["connections"].items():
+            for mapping, values in totals["mappings"].items():
+                for reason, value in values["reasons"].items():
+                    drops.add_metric([connection, mapping, reason.removeprefix("dropped:")], value)
+        yield drops
 
 
 def exposition(counts: Counts, *, ready: bool) -> bytes:

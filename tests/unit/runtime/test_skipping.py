@@ -48,9 +48,10 @@ class Lane:
         *,
         commit: bool = True,
         by: Route = PEOPLE,
+        account: str = "one",
     ) -> list[bool]:
         """Which rows were left out; the others ended so."""
-        skipping = Skipping(self.last)
+        skipping = Skipping(self.last, [PEOPLE, by], account)
         planned = [
             (number, person, by, {"email": f"{person}@acme.io", "title": title})
             for number, (person, title) in enumerate(rows)
@@ -110,6 +111,38 @@ def test_mappings_are_told_apart(lane: Lane) -> None:
     """The same payload by another mapping is another delivery."""
     lane.pass_over([("p", "A")])
     assert lane.pass_over([("p", "A")], by=a_route("others")) == [False]
+
+
+def test_another_account_holds_nothing_yet(lane: Lane) -> None:
+    """A connection that was given another key sends everything again."""
+    lane.pass_over([("p", "A")])
+    assert lane.pass_over([("p", "A")], account="two") == [False]
+    assert lane.pass_over([("p", "A")], account="two") == [True]
+
+
+@pytest.mark.parametrize("commit", [True, False])
+@pytest.mark.parametrize("action", ["deleteProfile", "mergeProfiles"])
+def test_what_was_deleted_is_sent_again(lane: Lane, action: str, commit: bool) -> None:
+    """Klaviyo holds nothing of the person any more, even if nobody lived to record it."""
+    lane.pass_over([("p", "A"), ("q", "A")])
+    lane.pass_over([("p", "")], by=a_route("gone", skip=False, action=action), commit=commit)
+    assert lane.pass_over([("p", "A"), ("q", "A")]) == [False, True]
+
+
+def test_what_arrives_while_a_deletion_is_under_way_does_not_count(lane: Lane) -> None:
+    """Which of the two Klaviyo did last is not known."""
+    going = Skipping(lane.last, [PEOPLE], "one")
+    going.left_out([(0, "p", a_route("gone", skip=False, action="deleteProfile"), {})])
+    lane.pass_over([("p", "A")])
+    going.committed([Delivered()])
+    assert lane.pass_over([("p", "A")]) == [False]
+
+
+def test_a_job_of_an_older_version_of_the_mapping_counts_too(lane: Lane) -> None:
+    """What is replayed with it is kept under the same name."""
+    lane.pass_over([("p", "A")], Submitted("J", {}))
+    job_committed(lane.last, [("p", "people@v1")], [Delivered()], {"people@v1": PEOPLE})
+    assert lane.pass_over([("p", "A")]) == [True]
 
 
 @pytest.mark.parametrize("seed", range(20))
