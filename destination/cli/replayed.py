@@ -73,14 +73,14 @@ def _cautions(sketches: Sequence[Sketch], known: Delivered) -> Iterator[str]:
         yield f"{count(quiet, 'event')} of more than an hour ago would set nothing off; see --live"
 
 
-def progress(steps: Iterable[int], total: int) -> int:
+def progress(steps: Iterable[int | None], total: int) -> int:
     """Follow a replay to its end; how many letters were moved."""
     moved = waiting = 0
     with click.progressbar(length=total, label="replaying", hidden=total < SHOWN) as bar:
         for step in steps:
-            moved += step
-            waiting = 0 if step else waiting + 1
-            bar.update(step)
+            moved += step or 0
+            waiting = waiting + 1 if step is None else 0
+            bar.update(step or 0)
             if waiting == 50:
                 click.echo("\nthe lane is full; letters follow as it empties", err=True)
     return moved

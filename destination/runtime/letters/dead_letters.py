@@ -75,7 +75,7 @@ class DeadLetters:
     def __init__(self, scripts: Scripts, connection: str) -> None:
         self._scripts = scripts
         self._client: Any = scripts.client
-        self._connection = connection
+        self.connection = connection
         self._own = f"{PREFIX}{connection}:dead"
 
     def __iter__(self) -> Iterator[DeadLetter]:
@@ -133,7 +133,7 @@ class DeadLetters:
         moved = 0
         for start in range(0, len(args), 4 * PAGE):
             part = args[start : start + 4 * PAGE]
-            moved += int(self._scripts.run("replay", [PREFIX, self._connection, how, *part]))
+            moved += int(self._scripts.run("replay", [PREFIX, self.connection, how, *part]))
         return moved
 
 

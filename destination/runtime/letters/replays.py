@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from destination.event import decode
-from destination.pipeline import Route, late
+from destination.errors import Rejected
+from destination.event import decode, encode
+from destination.mapping.file import read_mapping_file
+from destination.pipeline import Route, late, route
 from destination.preview import Change, Side, compare, preview, request_json
 from destination.registry import DESTINATIONS
 from destination.runtime.delivery.lanes import RECENT
@@ -24,6 +26,9 @@ STEP = 0.2
 
 BACKLOG = 1000
 """Rows that may wait in a lane before more letters are put into it: new events come first."""
+
+ERRORS = 20
+"""Problems of a draft that its refusal names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +117,18 @@ class Replays:
         rate: float,
         *,
         wait: Callable[[float], None] = time.sleep,
-    ) -> Iterator[int]:
+    ) -> Iterator[int | None]:
         """Put these letters back, ``rate`` a second and no faster than their lanes take them.
 
-        Yields how many were moved at each step. What is interrupted can be begun again: a letter
-        that has been moved is no letter any more, and one that is not there is passed over.
+        Yields how many were moved of each ``handful``, and None while a lane is full. What is
+        interrupted can be begun again: a letter that has been moved is no letter any more, and one
+        that is not there is passed over.
         """
-        step = max(1, round(rate * STEP))
+        step = handful(rate)
         for start in range(0, len(ids), step):
             some = self.letters.some(ids[start : start + step])
             while some and self._backlog(some, how) > BACKLOG:
-                yield 0
+                yield None
                 wait(STEP)
             yield self.put_back(some, how)
             if start + step < len(ids):
@@ -199,6 +205,27 @@ class Replays:
         sides = Side([_always(before)]), Side([_always(found)])
         made = compare(body, *sides, self._destination, now=now, revision=self._revision)
         return tuple(made)
+
+
+def handful(rate: float) -> int:
+    """How many letters go back at once where ``rate`` a second do."""
+    return max(1, round(rate * STEP))
+
+
+def drafts_in(document: Any) -> dict[str, Route]:
+    """The mappings of a mapping file that is not in force, by name, as ``How`` takes them.
+
+    Raises ``Rejected`` 422 with what is wrong with it.
+    """
+    actions = DESTINATIONS["klaviyo"].actions
+    mappings, problems = read_mapping_file(encode(document), "draft", actions)
+    errors = [str(each) for each in problems if each.severity == "error"]
+    if errors:
+        raise Rejected(422, "mapping_invalid", "\n".join(errors[:ERRORS]))
+    found = {each.name: route(each, actions) for each in mappings if each.enabled}
+    if not found:
+        raise Rejected(422, "mapping_invalid", "no mapping of the draft is enabled")
+    return found
 
 
 def _always(found: Route) -> Route:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from destination.errors import Rejected
 from destination.event import decode
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.erasure.erase import LaneBusy, erase, vars_of
-from destination.runtime.http.answers import refusal
+from destination.runtime.http.answers import read_body, refusal
 from destination.runtime.letters.dead_letters import DeadLetters, shown
 from destination.runtime.routes.handling import discarded, listed, replayed
 from destination.runtime.routes.metrics import exposition
@@ -28,6 +28,9 @@ from destination.runtime.watch import Watch
 from destination.settings import Settings, is_loopback
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+BODY = 4 * 1024 * 1024
+"""Bytes of a request's body at the most."""
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
@@ -158,7 +161,7 @@ class Admin:
         return JSONResponse(await run_in_threadpool(read))
 
     async def _replay(self, request: Request) -> Response:
-        wanted, connection = await read_selection(request), self._connection(request)
+        wanted, connection = await read_selection(request, "draft"), self._connection(request)
         answer = await run_in_threadpool(
             lambda: replayed(self._store(), self._settings, connection, wanted)
         )
@@ -202,7 +205,7 @@ async def read_object(request: Request) -> dict[str, Any]:
         # A form on a stranger's page can post anything but this content type.
         raise Rejected(415, "json_only", "send the body as application/json")
     try:
-        wanted = decode(await request.body())
+        wanted = decode(await read_body(request.receive, dict(request.headers), BODY))
     except ValueError as error:
         raise Rejected(400, "bad_request", f"the body is not JSON: {error}") from error
     if not isinstance(wanted, dict):
@@ -210,10 +213,13 @@ async def read_object(request: Request) -> dict[str, Any]:
     return wanted
 
 
-async def read_selection(request: Request) -> dict[str, Any]:
-    """``{"ids": [...]}``, filters such as ``{"code": ..., "since": ...}``, or ``{"all": true}``."""
+async def read_selection(request: Request, *also: str) -> dict[str, Any]:
+    """``{"ids": [...]}``, filters such as ``{"code": ..., "since": ...}``, or ``{"all": true}``.
+
+    ``also`` names members that say which as well.
+    """
     wanted = await read_object(request)
-    if not _says_which(wanted):
+    if not _says_which(wanted, also):
         raise Rejected(
             400,
             "bad_request",
@@ -222,7 +228,7 @@ async def read_selection(request: Request) -> dict[str, Any]:
     return wanted
 
 
-def _says_which(wanted: dict[str, Any]) -> bool:
+def _says_which(wanted: dict[str, Any], also: Sequence[str]) -> bool:
     """A selection that says nothing, such as ``{"all": false}``, must not mean everything."""
     match wanted:
         case {"ids": [*ids]}:
@@ -231,7 +237,8 @@ def _says_which(wanted: dict[str, Any]) -> bool:
             return chosen is True
     words = [wanted[name] for name in ("code", "mapping", "source", "person") if name in wanted]
     times = [wanted[name] for name in ("since", "until") if wanted.get(name) is not None]
-    return bool(words or times) and all(isinstance(word, str) and word for word in words)
+    others = [name for name in also if name in wanted]
+    return bool(words or times or others) and all(isinstance(word, str) and word for word in words)
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -104,6 +104,12 @@ SCHEMAS: dict[str, Any] = {
                 dry_run={"type": "boolean", "description": "Show what would be sent instead."},
                 as_it_was={"type": "boolean", "description": "With the version that failed."},
                 live={"type": "boolean", "description": "Let late events set off flows."},
+                rate={"type": "number", "description": "Letters a second; 100 without it."},
+                draft={
+                    **OBJECT,
+                    "description": "A mapping file: the letters of its mappings are replayed with"
+                    " it, and nothing else changes.",
+                },
             ),
         ]
     },

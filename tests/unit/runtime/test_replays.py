@@ -344,9 +344,7 @@ def test_a_replay_keeps_to_its_rate_and_gives_way_to_new_events(installation: In
             client.ltrim(lane, 0, 39)
 
     moved = list(replays.paced([each.id for each in letters], How(), 100, wait=wait))
-    assert sum(moved) == 45
-    assert max(moved) == 20
-    assert moved == [20, 20, 0, 0, 0, 0, 5]
+    assert moved == [20, 20, None, None, None, None, 5]
     assert waits == [0.2] * 6
 
 
@@ -358,6 +356,6 @@ def test_an_interrupted_replay_goes_on_where_it_was(installation: Installation) 
     assert next(steps) == 20
     del steps
     again = installation.replays().paced(ids, How(), 100, wait=lambda _seconds: None)
-    assert sum(again) == 30
+    assert [step for step in again if step is not None] == [0, 20, 10]
     assert len(installation.waiting()) == 50
     counted(installation.scripts)
