@@ -14,9 +14,10 @@ from typing import Any
 from destination.action import Action, Batch, Payload
 from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Retry, Submitted
 from destination.errors import Ended, MappingError, NoRoom, Unanswered
-from destination.fields import PayloadError, compile_fields
+from destination.fields import PayloadError
 from destination.mapping.budget import TooExpensive
 from destination.mapping.file import Mapping
+from destination.mapping.payload import compile_payload
 from destination.sending import Account
 
 Spread = Callable[[Sequence[Callable[[], None]]], None]
@@ -31,11 +32,15 @@ def one_by_one(tasks: Sequence[Callable[[], None]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A mapping with the action it names and the check of that action's fields, ready to use."""
+    """A mapping with the action it names, ready to use.
+
+    ``payload(body)`` is what the mapping gives for an event, checked by the action's fields; it
+    raises ``MappingError`` and ``PayloadError``.
+    """
 
     mapping: Mapping
     action: Action
-    check: Callable[[Any], Payload]
+    payload: Callable[[dict[str, Any]], Payload]
 
     @property
     def lane(self) -> str:
@@ -58,7 +63,7 @@ SINGLES = 100
 def route(mapping: Mapping, actions: Dict[str, Action]) -> Route:
     """Make a mapping ready. Raises ``KeyError`` for an action that does not exist."""
     action = actions[mapping.action]
-    return Route(mapping, action, compile_fields(action.fields))
+    return Route(mapping, action, compile_payload(mapping.fields, action.fields))
 
 
 def matching(body: dict[str, Any], mappings: Iterable[Mapping]) -> list[Mapping]:
@@ -89,7 +94,7 @@ def plan(body: dict[str, Any], route: Route, now: float, *, replayed: bool = Fal
     one of the action's own.
     """
     try:
-        payload = route.check(route.mapping.resolve(body) or {})
+        payload = route.payload(body)
     except MappingError as error:
         code = "mapping_too_expensive" if isinstance(error, TooExpensive) else "mapping_failed"
         raise Ended(Discard(code, error.message, error.path)) from error

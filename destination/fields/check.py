@@ -8,7 +8,9 @@ rule stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
 from destination.fields.coercion import FAILED, coerce
@@ -16,11 +18,61 @@ from destination.fields.field import Field
 from destination.fields.problem import FieldProblem, PayloadError, seen
 from destination.fields.rules import rules_of
 
-_ABSENT: Final[Any] = object()
+ABSENT: Final[Any] = object()
+"""What the check of a field gives for a value that is not sent."""
 
 Problems = list[FieldProblem]
 Check = Callable[[Any, Problems], Any]
-"""Gives the value that is sent, or ``_ABSENT``; adds what is wrong to the list."""
+"""Gives the value that is sent, or ``ABSENT``; adds what is wrong to the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCheck:
+    """The check of one field. A truthy value of class ``kind`` that ``fits`` passes as it is, which
+    most do; any other is for ``put``. ``inside`` is set where nothing but its members is checked of
+    an object.
+    """
+
+    name: str
+    check: Check
+    kind: type | None = None
+    fits: Callable[[Any], object] | None = None
+    drop_blank: bool = False
+    inside: ObjectCheck | None = None
+
+    def put(self, clean: dict[str, Any], value: Any, problems: Problems) -> None:
+        """Put what is to be sent for ``value`` into ``clean``, what is wrong into ``problems``."""
+        if not (self.drop_blank and value == ""):
+            result = self.check(value, problems)
+            if result is not ABSENT:
+                clean[self.name] = result
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCheck:
+    """The check of an object's members. Others are passed on if ``additional``, else dropped."""
+
+    fields: Mapping[str, FieldCheck]
+    required: tuple[tuple[str, FieldProblem], ...]
+    additional: bool
+
+    def members(self, value: dict[str, Any], problems: Problems) -> dict[str, Any]:
+        """A new object of what is to be sent of ``value``."""
+        fields, clean = self.fields, {}
+        for name, item in value.items():
+            field = fields.get(name)
+            if field is None:
+                if self.additional:
+                    clean[name] = item
+            elif item and item.__class__ is field.kind and (not field.fits or field.fits(item)):
+                clean[name] = item
+            else:
+                field.put(clean, item, problems)
+        for name, missing in self.required:
+            if name not in clean:
+                problems.append(missing)
+        return clean
+
 
 _TYPES: Final[dict[str, tuple[str, ...]]] = {
     "string": ("string",),
@@ -51,7 +103,7 @@ def compile_fields(
     an empty text at the top is removed, with ``batch`` kept. Raises ``ValueError`` for a field
     with an unknown type or format.
     """
-    members = _members(fields, "", additional=False, drop_blank=not batch)
+    members = object_check(fields, batch=batch).members
 
     def check(payload: Any) -> dict[str, Any]:
         if not isinstance(payload, dict):
@@ -66,36 +118,36 @@ def compile_fields(
     return check
 
 
-def _members(
+def object_check(fields: tuple[Field, ...], *, batch: bool = False) -> ObjectCheck:
+    """The parts of ``compile_fields``, for those who make a payload member by member."""
+    return _object(fields, "", additional=False, drop_blank=not batch)
+
+
+def _object(
     fields: tuple[Field, ...], prefix: str, *, additional: bool, drop_blank: bool
-) -> Callable[[dict[str, Any], Problems], dict[str, Any]]:
-    checks = {field.name: _check(field, prefix + field.name) for field in fields}
-    free = {field.name: _CLASSES[_TYPES[field.type][0]] for field in fields if _is_free(field)}
-    ruled = {field.name: rules_of(field)[0].fits for field in fields if _has_one_rule(field)}
-    required = tuple(field.name for field in fields if field.required)
+) -> ObjectCheck:
+    checks = {field.name: _field(field, prefix + field.name, drop_blank) for field in fields}
+    required = tuple((each.name, _missing(prefix + each.name)) for each in fields if each.required)
+    return ObjectCheck(checks, required, additional)
 
-    def members(value: dict[str, Any], problems: Problems) -> dict[str, Any]:
-        clean = {}
-        for name, item in value.items():
-            if item:
-                kind = item.__class__
-                if kind is free.get(name) or (kind is str and name in ruled and ruled[name](item)):
-                    clean[name] = item
-                    continue
-            check = checks.get(name)
-            if check is None:
-                if additional:
-                    clean[name] = item
-            elif not (drop_blank and item == ""):
-                result = check(item, problems)
-                if result is not _ABSENT:
-                    clean[name] = result
-        for name in required:
-            if name not in clean:
-                problems.append(_missing(prefix + name))
-        return clean
 
-    return members
+def _field(field: Field, path: str, drop_blank: bool) -> FieldCheck:
+    inside = _inside(field, path)
+    check = _list(field, path) if field.multiple else _single(field, path, inside, null=field.null)
+    kind: type | None = None
+    fits = None
+    if _is_free(field):
+        kind = _CLASSES[_TYPES[field.type][0]]
+    elif _has_one_rule(field):
+        kind, fits = str, rules_of(field)[0].fits
+    plain = inside is not None and not field.multiple and not rules_of(field)
+    return FieldCheck(field.name, check, kind, fits, drop_blank, inside if plain else None)
+
+
+def _inside(field: Field, path: str) -> ObjectCheck | None:
+    if not field.properties:
+        return None
+    return _object(field.properties, f"{path}.", additional=field.additional, drop_blank=False)
 
 
 def _is_free(field: Field) -> bool:
@@ -113,30 +165,23 @@ def _missing(path: str) -> FieldProblem:
     return FieldProblem(path, "is required but has no value; map it", "required")
 
 
-def _check(field: Field, path: str) -> Check:
-    return _list(field, path) if field.multiple else _single(field, path, null=field.null)
-
-
-def _single(field: Field, path: str, *, null: bool) -> Check:
+def _single(field: Field, path: str, inside: ObjectCheck | None, *, null: bool) -> Check:
     if field.type not in _TYPES:
         raise ValueError(f"field {field.name}: unknown type {field.type!r}")
     types = _TYPES[field.type]
     right = frozenset(_CLASSES[wanted] for wanted in types)
+    fractions = "number" in types
     blank_goes = "string" not in types
     allowed = (*types, "null") if null else types
     rules = rules_of(field)
-    inside = (
-        _members(field.properties, f"{path}.", additional=field.additional, drop_blank=False)
-        if field.properties
-        else None
-    )
 
     def check(value: Any, problems: Problems) -> Any:
-        if value.__class__ not in right:
+        cls = value.__class__
+        if cls not in right and not (cls is float and fractions and isfinite(value)):
             if value is None:
-                return None if null else _ABSENT
+                return None if null else ABSENT
             if blank_goes and value == "":
-                return _ABSENT
+                return ABSENT
             turned = coerce(allowed, value)
             if turned is FAILED:
                 message = f"must be {_a(field.type)}, not {seen(value)}"
@@ -148,24 +193,24 @@ def _single(field: Field, path: str, *, null: bool) -> Check:
         for rule in rules:
             if not rule.fits(value):
                 problems.append(FieldProblem(path, rule.message(value), rule.kind))
-        return inside(value, problems) if inside else value
+        return inside.members(value, problems) if inside else value
 
     return check
 
 
 def _list(field: Field, path: str) -> Check:
-    item_check = _single(field, "", null=False)
+    item_check = _single(field, "", _inside(field, ""), null=False)
 
     def check(value: Any, problems: Problems) -> Any:
         if not isinstance(value, list):
             if value is None or value == "":
-                return _ABSENT
+                return ABSENT
             value = [value]
         clean: list[Any] = []
         for item in value:
             index, before = len(clean), len(problems)
             result = item_check(item, problems)
-            if result is not _ABSENT:
+            if result is not ABSENT:
                 clean.append(result)
             for at in range(before, len(problems)):
                 problem = problems[at]

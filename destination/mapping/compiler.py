@@ -23,6 +23,9 @@ from destination.mapping.plan import (
 )
 from destination.mapping.problem import Place, Problem, path_text
 
+FEW_LOOKUPS = 200
+"""Up to so many values of the event in one result need no look at the size of the result."""
+
 
 class Compiler:
     """Compiles one mapping, and learns what running it will take.
@@ -39,6 +42,11 @@ class Compiler:
         self.gaps = False
         self.lookups = 0
         self.failures: list[Problem] = []
+
+    @property
+    def grows(self) -> bool:
+        """Whether the size of a result must be looked at."""
+        return self.amplifies or self.lookups > FEW_LOOKUPS
 
     def root(self, tree: Any, site: Site) -> Plan:
         """A whole mapping: the top of one, or what ``@transform`` applies."""

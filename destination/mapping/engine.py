@@ -13,11 +13,9 @@ from destination.mapping.directives import DIRECTIVES
 from destination.mapping.flat import as_function
 from destination.mapping.javascript import kind
 from destination.mapping.missing import MISSING
+from destination.mapping.plan import Plan
 from destination.mapping.problem import Problem, path_text
 from destination.mapping.size import size_problems
-
-_FEW_LOOKUPS = 200
-"""Up to so many values of the event in one result need no look at the size of the result."""
 
 _CHECKER = Checker(DIRECTIVES)
 
@@ -37,32 +35,36 @@ def compile_mapping(tree: Any) -> Callable[[dict[str, Any]], Any]:
 
     Raises ``MappingError`` for the first problem that ``check_mapping`` finds.
     """
-    problems = check_mapping(tree)
-    if problems:
-        raise MappingError(problems[0].path, problems[0].message)
-    compiler = Compiler(DIRECTIVES)
-    resolve_plan = as_function(compiler.root(tree, Site(compiler)))
-    metered = compiler.metered or compiler.gaps or compiler.lookups > _FEW_LOOKUPS
-    amplifies = compiler.amplifies or compiler.lookups > _FEW_LOOKUPS
-    gaps = compiler.gaps
+    compiler, plan = compiled(tree)
+    resolve_plan = as_function(plan)
+    grows, gaps = compiler.grows, compiler.gaps
 
     def resolve_light(event: dict[str, Any]) -> Any:
         if type(event) is not dict:
-            raise _not_an_object(event)
+            raise not_an_object(event)
         return resolve_plan(event, UNMETERED)
 
     def resolve(event: dict[str, Any]) -> Any:
         if type(event) is not dict:
-            raise _not_an_object(event)
+            raise not_an_object(event)
         budget = Budget()
         result = resolve_plan(event, budget)
-        if amplifies:
+        if grows:
             _weigh(result, budget)
         if gaps:
             _fill_gaps(result)
         return result
 
-    return resolve if metered else resolve_light
+    return resolve if compiler.metered or grows or gaps else resolve_light
+
+
+def compiled(tree: Any) -> tuple[Compiler, Plan]:
+    """A mapping's plan, and the compiler with what it learned. Raises as ``compile_mapping``."""
+    problems = check_mapping(tree)
+    if problems:
+        raise MappingError(problems[0].path, problems[0].message)
+    compiler = Compiler(DIRECTIVES)
+    return compiler, compiler.root(tree, Site(compiler))
 
 
 def certain_failures(tree: Any) -> list[Problem]:
@@ -76,7 +78,8 @@ def certain_failures(tree: Any) -> list[Problem]:
     return compiler.failures
 
 
-def _not_an_object(event: Any) -> MappingError:
+def not_an_object(event: Any) -> MappingError:
+    """The error for an event that is none."""
     return MappingError("/", f"an event must be an object, not {kind(event)}")
 
 

@@ -14,9 +14,11 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from destination.fields import PayloadError
 from destination.mapping.missing import MISSING
 from destination.mapping.path import Segments, step
 from destination.mapping.plan import (
+    Checked,
     Computed,
     Constant,
     Lookup,
@@ -33,10 +35,16 @@ def as_function(plan: Plan) -> Resolver:
         return plan.resolve
     writer = _Writer()
     result = writer.write(plan)
-    source = "\n ".join(["def resolve(payload, budget):", *writer.lines, f"return {result}"])
-    exec(_compiled(source), writer.names)  # noqa: S102  the source holds no user text, see above
-    resolve: Resolver = writer.names["resolve"]
-    return resolve
+    return writer.function(result)
+
+
+def as_checked_function(plan: Checked) -> Resolver:
+    """``plan`` as a function that raises ``PayloadError`` with all that its checks found."""
+    writer = _Writer()
+    writer.lines.append("problems = []")
+    result = writer.write(plan)
+    writer.lines.append("if problems: raise PayloadError(tuple(problems))")
+    return writer.function(result)
 
 
 @lru_cache(maxsize=256)
@@ -50,8 +58,22 @@ class _Writer:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"MISSING": MISSING, "step": step, "dict": dict, "type": type}
+        self.names: dict[str, Any] = {
+            "MISSING": MISSING,
+            "PayloadError": PayloadError,
+            "dict": dict,
+            "step": step,
+            "tuple": tuple,
+            "type": type,
+        }
         self.found: dict[Segments, str] = {(): "payload"}
+
+    def function(self, result: str) -> Resolver:
+        """The function of all lines, which returns ``result``."""
+        source = "\n ".join(["def resolve(payload, budget):", *self.lines, f"return {result}"])
+        exec(_compiled(source), self.names)  # noqa: S102  the source holds no user text, see above
+        resolve: Resolver = self.names["resolve"]
+        return resolve
 
     def write(self, plan: Plan) -> str:
         """Add what computes ``plan``; the name that holds it then."""
@@ -64,6 +86,8 @@ class _Writer:
                 return self._assign(f"{self._bind('f', resolve)}(payload, budget)")
             case Members():
                 return self._object(plan)
+            case Checked():
+                return self._checked(plan)
 
     def _object(self, plan: Members) -> str:
         result = self._assign("{}")
@@ -73,6 +97,27 @@ class _Writer:
             if not plan.keep and may_be_missing(member):
                 condition = f"if {value} is not MISSING: "
             self.lines.append(f"{condition}{result}[{self._bind('k', name)}] = {value}")
+        return result
+
+    def _checked(self, plan: Checked) -> str:
+        """Members that are right already, which most are, cost no call."""
+        result = self._assign("{}")
+        for name, member, check in plan.members:
+            value = self.write(member)
+            here = f"if {value} is not MISSING: " if may_be_missing(member) else ""
+            put = f"{result}[{self._bind('k', name)}] = {value}"
+            if check is None or isinstance(member, Checked):
+                self.lines.append(here + put)
+                continue
+            if check.kind:
+                fits = f" and {self._bind('f', check.fits)}({value})" if check.fits else ""
+                kind = self._bind("t", check.kind)
+                self.lines.append(f"if {value}.__class__ is {kind} and {value}{fits}: {put}")
+                here = f"el{here}" if here else "else: "
+            self.lines.append(f"{here}{self._bind('f', check.put)}({result}, {value}, problems)")
+        for name, missing in plan.required:
+            absent = f"{self._bind('k', name)} not in {result}"
+            self.lines.append(f"if {absent}: problems.append({self._bind('p', missing)})")
         return result
 
     def _lookup(self, segments: Segments) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from destination.fields.check import FieldCheck
+from destination.fields.problem import FieldProblem
 from destination.mapping.budget import Budget
 from destination.mapping.missing import MISSING
 from destination.mapping.path import Segments
@@ -39,17 +41,28 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """An object of which each member is checked as soon as it is made; one that is ``None`` in
+    place of its check is put in as it is. ``required``: the members that must be there at the end,
+    with what to say otherwise.
+    """
+
+    members: tuple[tuple[str, Plan, FieldCheck | None], ...]
+    required: tuple[tuple[str, FieldProblem], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
     """Whatever ``resolve`` gives."""
 
     resolve: Resolver
 
 
-Plan = Constant | Lookup | Members | Computed
+Plan = Constant | Lookup | Members | Checked | Computed
 
 
 def may_be_missing(plan: Plan) -> bool:
     """Whether ``plan`` can give ``MISSING``."""
     if isinstance(plan, Constant):
         return plan.value is MISSING
-    return not isinstance(plan, Members)
+    return not isinstance(plan, Members | Checked)

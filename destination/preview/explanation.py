@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from destination.action import Destination
 from destination.errors import MappingError
-from destination.fields import PayloadError
+from destination.fields import PayloadError, compile_fields
 from destination.fields.problem import FieldProblem
 from destination.mapping import MISSING, compile_mapping
 from destination.mapping.budget import UNMETERED
@@ -103,7 +103,7 @@ def explain(
     given = tuple(_given_by(route, body))
     try:
         resolved = route.mapping.resolve(body) or {}
-        checked = route.check(resolved)
+        checked = compile_fields(route.action.fields)(resolved)
     except MappingError:
         return Explanation(found, asked, given)
     except PayloadError as error:
