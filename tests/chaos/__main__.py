@@ -11,7 +11,7 @@ from pathlib import Path
 
 from click import echo as say
 
-from tests.chaos import campaign, full, isolation, ordering
+from tests.chaos import campaign, full, isolation, ordering, pace, resuming
 from tests.chaos.sabotage import LANE, commit_sabotage
 
 SEEDS = Path(__file__).with_name("seeds.txt")
@@ -56,11 +56,23 @@ def fairness(seed: int, _arguments: argparse.Namespace) -> bool:
     return isolation.run(seed)
 
 
+def politeness(seed: int, _arguments: argparse.Namespace) -> bool:
+    """The allowed rate is used, and not more."""
+    return pace.run(seed)
+
+
+def resume(seed: int, _arguments: argparse.Namespace) -> bool:
+    """A lane goes on soon after its worker has died."""
+    return resuming.run(seed)
+
+
 LANES: dict[str, Callable[[int, argparse.Namespace], bool]] = {
     "campaign": kill,
     "full": every_fault,
     "isolation": fairness,
     "order": order,
+    "pace": politeness,
+    "resume": resume,
     "sabotage": sabotage,
 }
 

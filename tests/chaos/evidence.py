@@ -37,6 +37,7 @@ class Attempt:
     rule: int
     body: Any
     key: str = ""
+    account: str = ""
 
     @property
     def taken(self) -> bool:
@@ -153,6 +154,7 @@ def _attempt(entry: Entry) -> Attempt:
         entry.rule,
         body,
         entry.key,
+        entry.account,
     )
 
 

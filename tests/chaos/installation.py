@@ -41,8 +41,8 @@ class Fault:
 class Installation(Stack):
     """A ``Stack`` with proxies before Redis and the sandbox, several workers, and records of what
     was done to it. ``saboteur`` are arguments for ``tests.chaos.saboteur``: then the product's
-    processes run with those bugs or crash points. Without ``batched`` each track event has a
-    request of its own; ``settings`` is the text of a ``destination.toml``.
+    processes run with those bugs or crash points. ``batch`` is that of the mapping of track events;
+    ``settings`` is the text of a ``destination.toml``.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Installation(Stack):
         saboteur: Sequence[str] = (),
         switches: dict[str, Any] | None = None,
         environ: dict[str, str] | None = None,
-        batched: bool = True,
+        batch: dict[str, Any] | None = None,
         settings: str = "",
     ) -> None:
         super().__init__(folder)
-        if not batched:
-            _one_by_one(self.mappings / "segment.json")
+        if batch is not None:
+            _batch(self.mappings / "segment.json", batch)
         if settings:
             (folder / "destination.toml").write_text(settings)
         self.http = httpx.Client(
@@ -316,12 +316,12 @@ class Installation(Stack):
         return command
 
 
-def _one_by_one(file: Path) -> None:
-    """Switch batching off for track events."""
+def _batch(file: Path, batch: dict[str, Any]) -> None:
+    """Set how track events are batched."""
     document = json.loads(file.read_text("utf-8"))
     for mapping in document["mappings"]:
         if mapping["name"] == "track-to-event":
-            mapping["batch"] = {"enabled": False}
+            mapping["batch"] = batch
     file.write_text(json.dumps(document), "utf-8")
 
 

@@ -32,7 +32,9 @@ def run(seed: int, *, batched: bool) -> bool:
     """No message overtakes an earlier one of its person. True when every invariant holds."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
-        ordeal = Ordeal(Installation(Path(folder), batched=batched), seed)
+        ordeal = Ordeal(
+            Installation(Path(folder), batch=None if batched else {"enabled": False}), seed
+        )
         try:
             ordeal.start()
             ordeal.post(_messages(rng, FAILING[batched]), threads=4)
