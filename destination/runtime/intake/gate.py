@@ -14,6 +14,7 @@ import msgspec
 
 from destination.errors import Rejected, SettingsError
 from destination.event import Event, encode, person
+from destination.ingress.credentials import spellings
 from destination.ingress.format import SEGMENT, Limits, Refused
 from destination.ingress.normalise import wants_klaviyo
 from destination.mapping.file import Mapping
@@ -109,11 +110,11 @@ class Gate:
 
     def known(self, key: str | None) -> Source | None:
         """The source with this write key, None when there is none."""
-        return self._sources.get(_digest(key)) if key else None
+        return _owner(self._sources, key) if key else None
 
     def with_secret(self, secret: str) -> Source | None:
         """The source with this signing secret, None when there is none."""
-        return self._secrets.get(_digest(secret))
+        return _owner(self._secrets, secret)
 
     def signing(self) -> list[Source]:
         """The sources with signing secrets."""
@@ -203,6 +204,10 @@ def _target(route: Route) -> Target:
 def rejected_list(refused: Iterable[Refused]) -> list[dict[str, Any]]:
     """The refused events as an answer lists them."""
     return [{"index": each.index, "code": each.code, "message": each.message} for each in refused]
+
+
+def _owner(owners: Dict[bytes, Source], key: str) -> Source | None:
+    return next(filter(None, (owners.get(_digest(each)) for each in spellings(key))), None)
 
 
 def _digest(key: str) -> bytes:

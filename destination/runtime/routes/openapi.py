@@ -9,7 +9,7 @@ from typing import Any
 from destination import __version__
 from destination.ingress.webhooks import FORMATS
 from destination.runtime.routes.audiences import PATHS as AUDIENCE_PATHS
-from destination.runtime.routes.browser import SETTINGS_PATHS
+from destination.runtime.routes.browser import CONFIG_PATH, SETTINGS_PATHS
 from destination.runtime.routes.posting import tracking_paths
 from destination.runtime.routes.schemas import SCHEMAS, TEXT, ref
 
@@ -63,6 +63,9 @@ def operations() -> Iterator[Operation]:
         yield Operation(path, "tracking", summary, POST, (KEY,), (holds,), ("Taken",))
     for path in SETTINGS_PATHS:
         yield Operation(path, "tracking", "A source's settings, for browser and mobile SDKs")
+    yield Operation(
+        CONFIG_PATH, "tracking", "A source's configuration, for RudderStack's SDKs", auth=(KEY,)
+    )
     for path in AUDIENCE_PATHS:
         made = "Make the list of an Engage audience"
         seen = "See whether the list of an Engage audience is there"
@@ -117,6 +120,7 @@ OPERATING = (
     ),
     Operation("/openapi.json", "operating", "This description"),
     Operation("/docs", "operating", "This description, to read", answer=("text/html",)),
+    Operation("/admin/alerts", "operating", "The alerts that fire now", auth=(ADMIN,)),
     Operation("/admin/counts", "operating", "Exact counts that add up", auth=(ADMIN,)),
     Operation(
         "/admin/deliveries", "operating", "The last deliveries, newest first",

@@ -14,7 +14,7 @@ from destination.runtime.routes.browser import Public
 from destination.runtime.watch import Watch
 
 SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias"}
-BATCHES = ("/v1/b", "/v1/batch/b", "/batch", "/import", "/b")
+BATCHES = ("/v1/b", "/v1/batch/b", "/batch", "/import", "/b", "/beacon/v1/batch")
 JITSU = ("/api/s", "/api/s/s2s")
 
 

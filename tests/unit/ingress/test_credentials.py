@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination.ingress.credentials import bearer_token, write_key
+from destination.ingress.credentials import bearer_token, spellings, write_key
 
 
 def basic(text: str) -> str:
@@ -56,7 +56,8 @@ def test_a_bearer_token_is_found(authorization: str, token: str | None) -> None:
     [
         (basic("k:"), "k"),
         (basic("k"), "k"),
-        (basic("k:secret:more"), "k"),
+        (basic("id:secret"), "id:secret"),
+        (basic("id:secret:"), "id:secret"),
         (basic("kü:"), "kü"),
         ("basic azo=", "k"),
         ("BASIC   azo", "k"),
@@ -84,6 +85,14 @@ def test_basic_is_read_generously(authorization: str, key: str) -> None:
 def test_what_cannot_be_read_is_absent(authorization: str) -> None:
     """Odd base64, bytes that are not UTF-8, an empty user: the body is asked next."""
     assert write_key({"authorization": authorization}, {}, {"writeKey": "body"}) == "body"
+
+
+def test_a_key_may_hold_a_colon_or_come_with_a_password() -> None:
+    """Jitsu's keys do, and some senders make a password up: whole first, then the user alone."""
+    assert spellings("id:secret") == ("id:secret", "id")
+    assert spellings("k:made:up") == ("k:made:up", "k")
+    assert spellings("k") == ("k",)
+    assert spellings(":p") == (":p",)
 
 
 def test_a_masked_key_is_no_key() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 
@@ -25,7 +26,7 @@ def server(tmp_path: Path, redis_url: str, client: redis.Redis) -> Iterator[Serv
     """One source of kind server, and one of kind browser."""
     toml = f"""
     [sources.shop]
-    write_keys = ["{KEY}", "{CAPTURED}"]
+    write_keys = ["{KEY}", "{CAPTURED}", "jitsu:secret"]
     [sources.web]
     write_keys = "key-of-the-page"
     kind = "browser"
@@ -68,6 +69,9 @@ def test_the_paths_are_those_that_clients_call() -> None:
     [
         {"headers": {"x-write-key": KEY}},
         {"headers": {"authorization": basic(KEY)}},
+        {"headers": {"authorization": basic(f"{KEY}:made-up")}},
+        {"headers": {"authorization": basic("jitsu:secret")}},
+        {"headers": {"authorization": "Basic " + base64.b64encode(b"jitsu:secret").decode()}},
         {"headers": {"authorization": f"Bearer {KEY}"}},
         {"params": {"writeKey": KEY}},
         {"document": {**TRACK, "writeKey": KEY}},
@@ -116,6 +120,16 @@ def test_a_browser_may_ask_first(server: Server) -> None:
         assert answer.headers["access-control-max-age"] == "86400"
 
 
+def test_a_browser_may_send_headers_that_nobody_heard_of(server: Server) -> None:
+    """Those of an SDK of tomorrow; what is no name of a header is not repeated."""
+    asked = {"access-control-request-headers": "x-of-tomorrow, Content-Type,bad name,\u00e9"}
+    answer = server.ask("OPTIONS", "/v1/t", headers=httpx.Headers(asked, encoding="latin-1"))
+    allowed = answer.headers["access-control-allow-headers"].split(", ")
+    assert "x-of-tomorrow" in allowed
+    assert len(allowed) == len(set(allowed))
+    assert {"bad name", "\u00e9"}.isdisjoint(allowed)
+
+
 def test_a_probe_and_a_wrong_method_are_told_apart(server: Server) -> None:
     """HEAD finds the address alive; GET is told what to use."""
     head = server.ask("HEAD", "/v1/batch")
@@ -138,6 +152,22 @@ def test_sdks_of_browsers_get_their_settings(server: Server, root: str, slash: s
     assert answer.headers["access-control-allow-origin"] == "*"
     wrong = server.ask("GET", f"{root}/stranger/settings{slash}")
     assert (wrong.status_code, wrong.json()["code"]) == (404, "unknown_source")
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_sdks_of_rudderstack_get_their_configuration(server: Server, slash: str) -> None:
+    """What its browser SDK needs to begin, and its mobile SDKs; they name the key in two ways."""
+    path = f"/sourceConfig{slash}"
+    browser = server.ask("GET", f"{path}?p=npm&v=3.34.1&build=modern&writeKey=key-of-the-page")
+    mobile = server.ask("GET", f"{path}?p=android&v=1.0&bv=1", auth=("key-of-the-page", ""))
+    assert browser.status_code == mobile.status_code == 200
+    source = browser.json()["source"]
+    assert browser.json() == mobile.json()
+    assert (source["id"], source["enabled"], source["destinations"]) == ("web", True, [])
+    assert source["config"]["statsCollection"]["metrics"] == {"enabled": False}
+    assert browser.headers["access-control-allow-origin"] == "*"
+    wrong = server.ask("GET", f"{path}?writeKey=stranger")
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "unknown_source")
 
 
 def test_a_public_key_causes_only_what_its_source_allows(
