@@ -9,7 +9,7 @@ import click
 
 from destination.cli.parts import redis_of
 from destination.event import encode
-from destination.runtime.alerts.alerting import firing
+from destination.runtime.alerts.alerting import alert_json, firing
 from destination.runtime.alerts.conditions import Alert
 from destination.runtime.alerts.notices import Notice, form_of, post
 from destination.runtime.store import connect
@@ -32,8 +32,7 @@ def list_(form: str) -> None:
         client.close()
     for alert, since in found.items():
         if form == "json":
-            told = {"alert": alert.name, "connection": alert.connection, "subject": alert.subject}
-            click.echo(encode({**told, "since": since, "message": alert.message}))
+            click.echo(encode(alert_json(alert, since)))
         else:
             when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%d %H:%M:%S")
             click.echo(f"{when}  {alert.name}: {alert.message}")

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from destination.runtime.alerts.alerting import Alerting
 from destination.runtime.delivery.accounts import Accounts, Questions
 from destination.runtime.erasure.erasing import Deletions
 from destination.runtime.http.wire import GuardedProtocol
@@ -63,9 +64,12 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
         await watch.start()
         await intake.start()
         crowding.start()
+        alerting = Alerting(settings, redis_url, "server", alive=lambda: watch.alive)
+        alerting.start()
         looking = asyncio.create_task(_look_at_mappings(gate))
         _tune_garbage_collection()
         yield
+        alerting.stop()
         looking.cancel()
         watch.stop()
         crowding.stop()
@@ -74,6 +78,7 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
         await client.aclose()
         admin.close()
         asked.close()
+        await asyncio.to_thread(alerting.join, 2)
 
     app = Starlette(
         routes=[

@@ -30,6 +30,7 @@ key                                     type    meaning
 ``destination:alerts:notices``          list    alerts to be told, first in front
 ``destination:alerts:samples``          list    what was delivered at past looks, newest first
 ``destination:alerts:turn``             string  a process looks for alerts, with a TTL
+``destination:beats``                   hash    server or worker -> ms at which one was heard last
 ``destination:erasures``                list    whom to erase, first asked first
 ``destination:erasures:turn``           string  a process erases, with a TTL
 ``destination:A:calls:O``               zset    rate limit of operation O of account A (a key's hash)
@@ -70,6 +71,7 @@ _WHEN_FULL = frozenset(
         "acquire",
         "answered",
         "alert",
+        "beat",
         "turn",
         "seize",
         "erase",
@@ -208,6 +210,7 @@ class Scripts:
                 "acquire",
                 "answered",
                 "alert",
+                "beat",
                 "turn",
                 "seize",
                 "erase",

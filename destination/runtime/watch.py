@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,9 @@ from destination.settings import Settings
 
 EVERY = 0.5
 """Seconds between two looks."""
+
+HANGS = 10.0
+"""Seconds without a look after which the server's loop must be taken to hang."""
 
 RETRY_AFTER = 5
 """Seconds after which a refused caller should come again."""
@@ -56,6 +61,12 @@ class Watch:
         self._settings = settings
         self.trouble: Trouble | None = Trouble("starting", "the server is starting")
         self._task: asyncio.Task[None] | None = None
+        self._looked = -math.inf
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server's loop still runs; may be asked in any thread."""
+        return time.monotonic() - self._looked < HANGS
 
     async def start(self) -> None:
         """Look once, then in the background."""
@@ -80,6 +91,7 @@ class Watch:
             await self._look()
 
     async def _look(self) -> None:
+        self._looked = time.monotonic()
         try:
             info = await self._client.info("everything")
             trouble = trouble_in(info, self._settings)

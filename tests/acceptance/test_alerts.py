@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from destination.event import decode
 from destination.ingress.format import Inbound, Options
 from destination.ingress.webhooks import standard
+from destination.runtime.alerts.beats import BEATS, silence
 from tests.acceptance.stack import Stack, until
 from tests.acceptance.test_operating import command, post, track
 
@@ -98,6 +100,28 @@ def test_a_halted_connection_is_told_and_taken_back(stack: Stack, receiver: Rece
         assert standard.verify(each, [SECRET], now, Options()).code == "verified"
         for canary in (b"acme.io", b"pk_test", b"u-1", b"t-1"):
             assert canary not in each.body
+
+
+def test_a_part_that_is_gone_is_told_by_the_other(stack: Stack, receiver: Receiver) -> None:
+    """A server by the worker, the worker by the server; both are taken back."""
+    restart(stack, receiver)
+    stack.kill("serve")
+    stack.start("serve")
+    stack.wait_ready()
+    for part, process in (("server", "serve"), ("worker", "work")):
+        until(lambda part=part: part in silence(stack.client()), 20, stack.logs)  # type: ignore[misc]  # bound early on purpose
+        stack.kill(process)
+        stack.client().hset(BEATS, part, int((time.time() - 61) * 1000))
+        until(lambda part=part: ("alert.firing", f"no_{part}") in receiver.told(), 30, stack.logs)  # type: ignore[misc]  # as above
+        stack.start(process)
+        over = ("alert.resolved", f"no_{part}")
+        until(lambda over=over: over in receiver.told(), 30, stack.logs)  # type: ignore[misc]  # as above
+    assert len(receiver.told()) == 4
+    stack.wait_ready()
+    found = stack.http.get(f"{stack.server}/admin/alerts").json()
+    assert (found["alerts"], sorted(found["silence"])) == ([], ["server", "worker"])
+    metrics = stack.http.get(f"{stack.server}/metrics").text
+    assert 'destination_silence_seconds{part="worker"}' in metrics
 
 
 def test_a_test_alert_says_whether_it_arrives(stack: Stack, receiver: Receiver) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import redis
 
 from destination.event import encode
+from destination.runtime.alerts.beats import Part, beat, silence
 from destination.runtime.alerts.conditions import (
     Alert,
     Thresholds,
@@ -33,7 +36,9 @@ LONGEST_PAUSE = 240.0
 """Seconds between two tries at the most; the first are ``EVERY`` apart."""
 
 SILENT = 30.0
-"""Seconds for which Redis must be silent before that is an alert of its own: it may restart."""
+"""Seconds for which Redis must be silent before that is an alert of its own, and workers before
+servers look in their place: they may restart.
+"""
 
 FIRING = f"{PREFIX}alerts:firing"
 NOTICES = f"{PREFIX}alerts:notices"
@@ -92,12 +97,26 @@ def read_notice(told: bytes) -> Notice:
 
 
 class Alerting(threading.Thread):
-    """Looks every ``EVERY`` seconds. It never holds up a delivery and survives any trouble."""
+    """Looks every ``EVERY`` seconds, and says that its process lives, as long as ``alive()``.
 
-    def __init__(self, settings: Settings, redis_url: str) -> None:
+    Workers look; a server does while no worker is heard of, so that somebody tells of that. It
+    never holds up anything else and survives any trouble.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis_url: str,
+        part: Part = "worker",
+        *,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__(name="alerting", daemon=True)
         self._settings = settings
         self._url = redis_url
+        self._part = part
+        self._alive = alive
+        self._leads = part == "worker"
         self._stopped = threading.Event()
         self._try_again = 0.0
         self._pause = EVERY
@@ -129,9 +148,17 @@ class Alerting(threading.Thread):
         while not self._stopped.is_set():
             client.ping()
             self._note_voice(time.time())
-            if board.my_turn():
-                self.look(scripts, board, time.time())
+            self.serve_once(scripts, board, time.time())
             self._stopped.wait(EVERY)
+
+    def serve_once(self, scripts: Scripts, board: Board, now: float) -> None:
+        """Give a sign of life, and look if it is on this process to do so."""
+        if self._alive():
+            beat(scripts, self._part)
+        workers = silence(scripts.client).get("worker", math.inf)
+        self._leads = self._part == "worker" or workers > SILENT
+        if self._leads and board.my_turn():
+            self.look(scripts, board, now)
 
     def look(self, scripts: Scripts, board: Board, now: float) -> None:
         """Look once, note what has changed, and try to deliver what is to be told."""
@@ -181,7 +208,7 @@ class Alerting(threading.Thread):
 
     def _note_silence(self, now: float) -> None:
         """Redis does not answer, so nothing can be shared: each process tells that by itself."""
-        if self._silence is None and now - self._answered >= SILENT:
+        if self._silence is None and self._leads and now - self._answered >= SILENT:
             self._silence = Notice("firing", not_accepting("queue_unavailable"), now, now)
             _log(self._silence)
             self._post(self._silence, now)
@@ -208,3 +235,9 @@ def firing(client: redis.Redis) -> dict[Alert, float]:
         since, _, alert = told[key].partition(b"\n")
         found[msgspec.json.decode(alert, type=Alert)] = int(since) / 1000
     return found
+
+
+def alert_json(alert: Alert, since: float) -> dict[str, Any]:
+    """An alert that fires, for programs."""
+    told = {"alert": alert.name, "connection": alert.connection, "subject": alert.subject}
+    return {**told, "since": since, "message": alert.message}

@@ -12,6 +12,8 @@ PENDING_AGE = "pending_age"
 FAILURE_RATE = "failure_rate"
 DEAD_LETTERS = "dead_letters"
 OPERATION_PAUSED = "operation_paused"
+NO_SERVER = "no_server"
+NO_WORKER = "no_worker"
 
 WINDOW = 300.0
 """Seconds over which failures are set against deliveries."""
@@ -24,6 +26,9 @@ ENOUGH = 20
 
 LONG_PAUSE = 600.0
 """Seconds from which on a pause that Klaviyo asked for is more than its usual throttling."""
+
+SILENCE = 60.0
+"""Seconds without a sign of life after which a part of the installation counts as gone."""
 
 RELIEF = 0.8
 """Share of its bound under which an alert is over, so that one at the bound does not flutter."""
@@ -63,10 +68,13 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at everything. ``trouble`` is the code for which nothing is accepted."""
+    """One look at everything. ``trouble`` is the code for which nothing is accepted; ``silence``
+    are the seconds since something was heard of the ``server`` and the ``worker`` that there were.
+    """
 
     trouble: str = ""
     connections: tuple[Vitals, ...] = ()
+    silence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ def conditions(
 ) -> frozenset[Alert]:
     """Everything that is wrong. What fires already must get clearly better to be over."""
     found = [not_accepting(snapshot.trouble)] if snapshot.trouble else []
+    found += _gone(snapshot)
     for vitals in snapshot.connections:
         found += _conditions(vitals, thresholds, firing)
     return frozenset(found)
@@ -112,6 +121,18 @@ def changes(firing: AbstractSet[Alert], now: AbstractSet[Alert]) -> tuple[list[A
 def not_accepting(trouble: str) -> Alert:
     """The alert that events are refused for this reason."""
     return Alert(NOT_ACCEPTING, message=f"No events are accepted: {trouble}. Sources hear 503.")
+
+
+def _gone(snapshot: Snapshot) -> Iterator[Alert]:
+    pending = sum(vitals.pending for vitals in snapshot.connections)
+    for name, part, so in (
+        (NO_SERVER, "server", "sources find nobody who takes events"),
+        (NO_WORKER, "worker", f"nothing is delivered, {pending:,} deliveries wait"),
+    ):
+        seconds = snapshot.silence.get(part, 0.0)
+        if seconds >= SILENCE:
+            said = f"No {part} has been heard of for {_duration(seconds)}: {so}."
+            yield Alert(name, "", "", seconds, SILENCE, said)
 
 
 def _conditions(

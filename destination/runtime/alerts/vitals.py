@@ -11,6 +11,7 @@ import msgspec
 from destination.errors import SettingsError
 from destination.event import decode, encode
 from destination.klaviyo.limits import OPERATIONS
+from destination.runtime.alerts.beats import silence
 from destination.runtime.alerts.conditions import DEAD_WINDOW, WINDOW, Snapshot, Vitals
 from destination.runtime.counts import read_counts
 from destination.runtime.delivery.connections import address_of
@@ -59,7 +60,8 @@ def look(scripts: Scripts, settings: Settings, now: float) -> tuple[Snapshot, by
         )
         for name in settings.connections
     )
-    return Snapshot(trouble.code if trouble else "", vitals), encode([now, delivered])
+    snapshot = Snapshot(trouble.code if trouble else "", vitals, silence(client))
+    return snapshot, encode([now, delivered])
 
 
 def _sampled(client: Any, now: float) -> dict[str, int]:

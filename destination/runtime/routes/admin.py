@@ -16,6 +16,8 @@ from starlette.routing import Route
 from destination import __version__
 from destination.errors import Rejected
 from destination.event import decode
+from destination.runtime.alerts.alerting import alert_json, firing
+from destination.runtime.alerts.beats import silence
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.erasure.erase import LaneBusy, erase, vars_of
 from destination.runtime.http.answers import read_body, refusal
@@ -73,6 +75,7 @@ class Admin:
             Route("/health", self._health),
             Route("/ready", self._ready),
             Route("/metrics", self._closed(self._metrics)),
+            Route("/admin/alerts", self._closed(self._alerts)),
             Route("/admin/counts", self._closed(self._counts)),
             Route("/admin/deliveries", self._closed(self._deliveries)),
             Route("/admin/dead", self._closed(self._dead)),
@@ -122,9 +125,24 @@ class Admin:
         return JSONResponse({"status": "ready"})
 
     async def _metrics(self, _request: Request) -> Response:
-        counts = await run_in_threadpool(self._read_counts)
-        text = exposition(counts, ready=self._watch.trouble is None)
+        def read() -> bytes:
+            return exposition(
+                self._read_counts(),
+                ready=self._watch.trouble is None,
+                silence=silence(self._client),
+                firing=firing(self._client),
+            )
+
+        text = await run_in_threadpool(read)
         return Response(text, media_type="text/plain; version=0.0.4")
+
+    async def _alerts(self, _request: Request) -> Response:
+        def read() -> dict[str, Any]:
+            found = firing(self._client)
+            told = [alert_json(alert, since) for alert, since in found.items()]
+            return {"alerts": told, "silence": silence(self._client)}
+
+        return JSONResponse(await run_in_threadpool(read))
 
     async def _counts(self, request: Request) -> Response:
         audit = "audit" in request.query_params

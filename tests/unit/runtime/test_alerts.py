@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,8 @@ from hypothesis import strategies as st
 from destination.event import decode, encode
 from destination.ingress.format import Inbound, Options
 from destination.ingress.webhooks import standard
-from destination.runtime.alerts.alerting import GIVE_UP, Alerting, Board, firing
+from destination.runtime.alerts.alerting import GIVE_UP, TURN, Alerting, Board, firing
+from destination.runtime.alerts.beats import BEATS, silence
 from destination.runtime.alerts.conditions import (
     Alert,
     Snapshot,
@@ -73,6 +75,24 @@ def test_refusing_events_is_an_alert_of_the_whole() -> None:
     (alert,) = conditions(Snapshot("queue_full"), THRESHOLDS)
     assert (alert.name, alert.connection) == ("not_accepting", "")
     assert "queue_full" in alert.message
+
+
+@pytest.mark.parametrize(
+    ("silence", "name"),
+    [
+        ({"server": 60.0, "worker": 5.0}, {"no_server"}),
+        ({"worker": 60.0}, {"no_worker"}),
+        ({"server": 59.0, "worker": 59.0}, set()),
+        ({}, set()),
+    ],
+)
+def test_a_part_that_was_there_and_is_silent_is_an_alert(
+    silence: dict[str, float], name: set[str]
+) -> None:
+    """One that never was is not missed."""
+    found = conditions(Snapshot("", (Vitals("shop", pending=7),), silence), THRESHOLDS)
+    assert {each.name for each in found} == name
+    assert all("7 deliveries" in each.message for each in found if each.name == "no_worker")
 
 
 def test_what_fires_must_get_clearly_better_to_be_over() -> None:
@@ -279,6 +299,52 @@ def test_processes_that_note_at_the_same_instant_tell_once(redis_url: str) -> No
 def test_only_one_process_looks_at_a_time(scripts: Scripts) -> None:
     """The others wait for their turn."""
     assert [Board(scripts).my_turn() for _number in range(3)] == [True, False, False]
+
+
+def silent(client: redis.Redis, part: str, seconds: float) -> None:
+    """Nothing has been heard of a part for so long."""
+    client.hset(BEATS, part, int((time.time() - seconds) * 1000))
+
+
+def test_each_part_says_that_it_lives_as_long_as_it_does(
+    redis_url: str, client: redis.Redis, scripts: Scripts, settings: Settings
+) -> None:
+    """Also to a full Redis; a server whose loop hangs says nothing."""
+    assert silence(client) == {}
+    board, now = Board(scripts), time.time()
+    client.config_set("maxmemory", 1)
+    try:
+        Alerting(settings, redis_url, "server").serve_once(scripts, board, now)
+    finally:
+        client.config_set("maxmemory", 0)
+    silent(client, "worker", 50)
+    found = silence(client)
+    assert (found["server"] < 5, round(found["worker"])) == (True, 50)
+    silent(client, "server", 40)
+    hanging = Alerting(settings, redis_url, "server", alive=lambda: False)
+    hanging.serve_once(scripts, board, now)
+    assert silence(client)["server"] > 39
+
+
+def test_a_server_looks_only_while_no_worker_does(
+    redis_url: str, client: redis.Redis, scripts: Scripts, settings: Settings, receiver: Receiver
+) -> None:
+    """And tells that there is none; the worker that comes takes it back."""
+    server = Alerting(settings, redis_url, "server")
+    board, now = Board(scripts), time.time()
+    silent(client, "worker", 5)
+    server.serve_once(scripts, board, now)
+    assert not client.exists(TURN)
+    silent(client, "worker", 70)
+    server.serve_once(scripts, board, now)
+    assert [alert.name for alert in firing(client)] == ["no_worker"]
+    client.delete(TURN)
+    Alerting(settings, redis_url).serve_once(scripts, board, now + 1)
+    told = [decode(body) for _path, _headers, body in receiver.taken]
+    assert [(each["type"], each["data"]["alert"]) for each in told] == [
+        ("alert.firing", "no_worker"),
+        ("alert.resolved", "no_worker"),
+    ]
 
 
 def test_a_notice_that_is_not_taken_is_tried_again_with_the_same_id(
