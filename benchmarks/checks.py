@@ -1,0 +1,37 @@
+"""Whether what was accepted arrived, and once. Each raises ``AssertionError`` with what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from benchmarks.installation import Installation
+from benchmarks.load import Answered
+
+
+def check_accepted(installed: Installation, answered: Answered, events: int) -> None:
+    """Every event was answered 200 and is counted as accepted, none as duplicate or refused."""
+    assert not answered.refused, f"{answered.refused} requests were refused\n{installed.logs()}"
+    found = {field.partition("|")[2]: by for field, by in installed.hash("sources").items()}
+    ended = found.get("accepted", 0) + found.get("unmatched", 0)
+    assert found.get("received") == events == ended, f"{events} events were posted: {found}"
+
+
+def check_arrived(installed: Installation, *, exact: bool) -> None:
+    """What was accepted has ended as delivered, and no mark came to Klaviyo twice.
+
+    ``exact``: each delivery is one row there, so as many marks came as there were deliveries;
+    otherwise rows of one person may have become one, and orders several.
+    """
+    counts = installed.counts()
+    assert not counts["imbalance"], counts["imbalance"]
+    mappings = counts["connections"]["default"]["mappings"]
+    delivered = sum(each["delivered"] for each in mappings.values())
+    others = {
+        name: each for name, each in mappings.items() if each["accepted"] != each["delivered"]
+    }
+    assert not others, f"not everything was delivered: {others}"
+    marks = Counter(mark for arrival in installed.arrivals() for mark in arrival.marks)
+    twice = [mark for mark, times in marks.items() if times > 1]
+    assert not twice, f"{len(twice)} rows came to Klaviyo twice, such as {twice[:3]}"
+    if exact:
+        assert len(marks) == delivered, f"{delivered} deliveries, {len(marks)} rows at Klaviyo"

@@ -1,0 +1,106 @@
+"""What was measured, as a table and as JSON: medians of several runs with their spread."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+Choice = TypeVar("Choice")
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: ``events`` in ``seconds``, other figures by name, CPU seconds by process."""
+
+    events: int
+    seconds: float
+    figures: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    def all_figures(self) -> dict[str, float]:
+        """Every figure by name; CPU as seconds per 100,000 events."""
+        rate = {"events/s": self.events / self.seconds} if self.seconds else {}
+        used = {f"cpu {name} s/100k": by / self.events * 1e5 for name, by in self.cpu.items() if by}
+        return {**rate, **self.figures, **used}
+
+
+class Report:
+    """Collects runs, prints each measurement when it is complete."""
+
+    def __init__(self, machine: dict[str, Any], *, runs: int, quick: bool, file: str = "") -> None:
+        self.machine = machine
+        self.file = file
+        self.quick = quick
+        self._runs = runs
+        self._choices: dict[str, list[str]] = {}
+        self.measured: dict[str, list[Run]] = {}
+        self.section = ""
+        self.workers = 1
+
+    def choose(self, name: str, values: Sequence[str]) -> None:
+        """Measure only these of what ``name`` may be."""
+        self._choices[name] = list(values)
+
+    def only(self, name: str, values: Sequence[Choice]) -> list[Choice]:
+        """Those of ``values`` that were asked for; all unless some were."""
+        asked = self._choices.get(name)
+        return [value for value in values if asked is None or str(value) in asked]
+
+    def scaled(self, count: int) -> int:
+        """A number of events, smaller in a quick run."""
+        return max(1000, count // 5) if self.quick else count
+
+    def runs(self, name: str) -> Iterator[int]:
+        """The numbers of the runs of a measurement, which is printed after the last."""
+        yield from range(self._runs)
+        self.show(name)
+
+    def add(self, name: str, run: Run) -> None:
+        """Note one run."""
+        self.measured.setdefault(f"{self.section}: {name}", []).append(run)
+
+    def show(self, name: str) -> None:
+        """Print a measurement."""
+        print(f"{name}")
+        for figure, (middle, least, most) in self.summary(f"{self.section}: {name}").items():
+            print(f"    {figure:<28}{_number(middle):>12}   [{_number(least)} .. {_number(most)}]")
+
+    def summary(self, name: str) -> dict[str, tuple[float, float, float]]:
+        """Median, least and most of each figure."""
+        found: dict[str, list[float]] = {}
+        for run in self.measured[name]:
+            for figure, value in run.all_figures().items():
+                found.setdefault(figure, []).append(value)
+        return {
+            figure: (statistics.median(values), min(values), max(values))
+            for figure, values in found.items()
+        }
+
+    def write(self, path: Path) -> None:
+        """All runs and their medians as JSON."""
+        document = {
+            "machine": self.machine,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "runs": self._runs,
+            "measured": {
+                name: {
+                    "median": {k: v[0] for k, v in self.summary(name).items()},
+                    "least": {k: v[1] for k, v in self.summary(name).items()},
+                    "most": {k: v[2] for k, v in self.summary(name).items()},
+                    "runs": [run.all_figures() for run in runs],
+                }
+                for name, runs in self.measured.items()
+            },
+        }
+        path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
