@@ -89,8 +89,8 @@ class SendWorker(SimpleWorker):
     worker: Worker
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Let the lane in hand finish its pass, then stop."""
-        self.worker.stopping.set()
+        """Let the lane in hand be given back, then stop."""
+        self.worker.stop()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's is untyped
 
     def handle_job_failure(self, job: Any, *args: Any, **kwargs: Any) -> None:
@@ -160,7 +160,7 @@ def _run_jobs(worker: Worker, redis_url: str) -> None:
 def _heed_signals(worker: Worker) -> None:
     """Stop when asked to, while RQ, which otherwise sees to that, does not run."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: worker.stopping.set())
+        signal.signal(number, lambda _number, _frame: worker.stop())
 
 
 def _drain(worker: Worker, visibility: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def _run(seed: int, *, others: int) -> bool:
             stranger.start()
             poster = installation.poster(batch=250, threads=1)
             poster.post(Traffic(seed, people=5000).take(_enough(), kind="track"))
-            seconds = 60 * MINUTES + 5
-            until(lambda: _age(_attempts(installation)) > seconds, seconds + 60, "too few requests")
+            until(lambda: _attempts(installation), 30, "no requests")
+            time.sleep(60 * MINUTES + 5)
         finally:
             done.set()
             stranger.join(5)
@@ -84,10 +85,6 @@ def _attempts(installation: Installation) -> list[Attempt]:
     return [
         each for each in attempts_in(installation.attempts_file()) if each.operation == OPERATION
     ]
-
-
-def _age(attempts: Sequence[Attempt]) -> float:
-    return attempts[-1].t - attempts[0].t if attempts else 0.0
 
 
 def _judged(attempts: Sequence[Attempt], others: int) -> bool:

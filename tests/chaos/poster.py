@@ -21,12 +21,16 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One post: when it began (unix time), how long it took, its status (0: no answer)."""
+    """One post: when it began (unix time), how long it took, its status (0: no answer), how many
+    messages it held, what ``Retry-After`` said, and the ``code`` of a refusal.
+    """
 
     t: float
     seconds: float
     status: int
     number: int = 0
+    retry_after: str = ""
+    code: str = ""
 
 
 @dataclass(slots=True)
@@ -170,18 +174,21 @@ class Poster:
     ) -> tuple[Try, http.client.HTTPConnection]:
         body = json.dumps({"batch": [posted.message.body for posted in batch]})
         started, clock = time.time(), time.monotonic()
+        retry_after = code = ""
         try:
             connection.request("POST", "/v1/batch", body, self._headers)
             answer = connection.getresponse()
-            answer.read()
+            said = answer.read()
             status = answer.status
+            code = "" if status < 300 else _code(said)
+            retry_after = answer.getheader("Retry-After", "")
             if answer.will_close:
                 connection.close()
         except (OSError, http.client.HTTPException):
             status = 0
             connection.close()
             connection = self._connection()
-        tried = Try(started, time.monotonic() - clock, status, len(batch))
+        tried = Try(started, time.monotonic() - clock, status, len(batch), retry_after, code)
         self.trips.append(tried)
         for posted in batch:
             posted.tries.append(tried)
@@ -191,3 +198,12 @@ class Poster:
         host, port = self._address.hostname, self._address.port
         assert host is not None
         return http.client.HTTPConnection(host, port, timeout=self._timeout)
+
+
+def _code(body: bytes) -> str:
+    """The code of a refusal; empty where there is none."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    return str(said.get("code", "")) if isinstance(said, dict) else ""

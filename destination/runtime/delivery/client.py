@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import threading
 import time
@@ -35,12 +37,13 @@ class Client:
             raise ValueError(f"not an http(s) address: {base!r}")
         self._deadline = deadline
         self._time_left = _TimeLeft()
+        self._open: set[socket.socket] = set()
         named = httpx.Headers(
             {"content-type": "application/vnd.api+json", "accept-encoding": "identity"}
         )
         named.update(headers)
         self._http = httpx.Client(
-            transport=_transport(self._time_left),
+            transport=_transport(self._time_left, self._open),
             base_url=base,
             headers=named,
             timeout=httpx.Timeout(deadline, connect=min(5.0, deadline)),
@@ -62,6 +65,13 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def cut(self) -> None:
+        """End the requests of other threads that wait for an answer: they raise ``Unanswered``."""
+        for each in list(self._open):
+            with contextlib.suppress(OSError):
+                # Not TLS' own, which would take down what the other thread is reading with.
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
 
     def send(self, request: Request) -> Response:
         """One exchange. Raises ``Unanswered``."""
@@ -100,9 +110,14 @@ class _Stream(httpcore.NetworkStream):
     httpx's timeouts are for one read each: an answer whose head trickles in would never end.
     """
 
-    def __init__(self, inner: httpcore.NetworkStream, left: _TimeLeft) -> None:
+    def __init__(
+        self, inner: httpcore.NetworkStream, left: _TimeLeft, opened: set[socket.socket]
+    ) -> None:
         self._inner = inner
         self._left = left
+        self._opened = opened
+        self._socket: socket.socket = inner.get_extra_info("socket")
+        opened.add(self._socket)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, self._left.bound(timeout))
@@ -111,6 +126,7 @@ class _Stream(httpcore.NetworkStream):
         self._inner.write(buffer, self._left.bound(timeout))
 
     def close(self) -> None:
+        self._opened.discard(self._socket)
         self._inner.close()
 
     def start_tls(
@@ -120,21 +136,24 @@ class _Stream(httpcore.NetworkStream):
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         bound = self._left.bound(timeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, bound), self._left)
+        self._opened.discard(self._socket)
+        inner = self._inner.start_tls(ssl_context, server_hostname, bound)
+        return _Stream(inner, self._left, self._opened)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
 class _Backend(httpcore.SyncBackend):
-    def __init__(self, left: _TimeLeft) -> None:
+    def __init__(self, left: _TimeLeft, opened: set[socket.socket]) -> None:
         self._left = left
+        self._opened = opened
 
     def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _Stream(super().connect_tcp(*args, **kwargs), self._left)
+        return _Stream(super().connect_tcp(*args, **kwargs), self._left, self._opened)
 
 
-def _transport(left: _TimeLeft) -> httpx.HTTPTransport:
+def _transport(left: _TimeLeft, opened: set[socket.socket]) -> httpx.HTTPTransport:
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=16)
     transport = httpx.HTTPTransport(trust_env=False, limits=limits)
     # httpx takes no network backend; a test holds that this is where its pool is.
@@ -143,7 +162,7 @@ def _transport(left: _TimeLeft) -> httpx.HTTPTransport:
         max_connections=limits.max_connections,
         max_keepalive_connections=limits.max_keepalive_connections,
         keepalive_expiry=limits.keepalive_expiry,
-        network_backend=_Backend(left),
+        network_backend=_Backend(left, opened),
     )
     return transport
 

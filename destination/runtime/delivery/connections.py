@@ -15,6 +15,7 @@ from destination.registry import DESTINATIONS
 from destination.runtime.delivery.client import Client, noted
 from destination.runtime.delivery.limiter import Limiter, limited
 from destination.runtime.delivery.remembered import Decisions, LastSent
+from destination.runtime.erased import Erased
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
 from destination.runtime.store import PREFIX, Scripts, account_of
@@ -55,6 +56,7 @@ class Working:
         self._client = Client(base, headers, deadline=deadline)
         self.account_name = account_of(base + key)
         self._decisions = Decisions(scripts.client, connection.name)
+        self.erased = Erased(scripts.client, connection.name)
         self.last_sent = LastSent(scripts.client, connection.name)
         self._scripts = scripts
         self.versions = Versions(scripts.client, connection.name, self.destination.actions)
@@ -123,6 +125,10 @@ class Working:
         finally:
             if lock.owned():
                 lock.release()
+
+    def cut(self) -> None:
+        """End the requests that are under way, without an answer."""
+        self._client.cut()
 
     def close(self) -> None:
         """Close the connections to Klaviyo."""

@@ -42,6 +42,9 @@ FAULT_PAUSE = 5.0
 POLL_AGAIN = 20.0
 """Seconds until a job at Klaviyo is asked about again when nothing else is said."""
 
+LAST_ANSWERS = 5.0
+"""Seconds that requests under way get for their answers when the process is asked to stop."""
+
 GIVE_BACK = 20
 """Half-seconds for which a worker tries to give a lane back after Redis failed."""
 
@@ -59,6 +62,20 @@ class Worker:
         }
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="send")
         self.stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Ask nothing more of Klaviyo, wait a little for what is under way, and give the lane back.
+
+        What has no answer by then is sent again by whoever takes the lane next.
+        """
+        self.stopping.set()
+        cutting = threading.Timer(LAST_ANSWERS, self._cut)
+        cutting.daemon = True
+        cutting.start()
+
+    def _cut(self) -> None:
+        for working in self.working.values():
+            working.cut()
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -158,7 +175,11 @@ class Worker:
             outcomes: list[Outcome] = [Discard("worker_died", seen)] * len(free)
             exchanges: dict[int, list[Exchange]] = {}
         else:
-            tried = Pass(free, routes, working, self._spread, lane.held)
+
+            def ours() -> bool:
+                return not self.stopping.is_set() and lane.held()
+
+            tried = Pass(free, routes, working, self._spread, ours)
             outcomes, exchanges = tried.outcomes(), tried.exchanges
         settling = self._settling(lane, routes)
         record = settling.settle(free, outcomes, exchanges)

@@ -82,7 +82,7 @@ def healed(evidence: Evidence) -> Finding:
 
 
 def honest(evidence: Evidence) -> Finding:
-    """I17: /ready says no while events are refused."""
+    """I17: /ready says no while events are refused, and who is refused hears when to come again."""
     finding = Finding("I17", "/ready is false while events are refused")
     trips = sorted(evidence.trips, key=lambda each: each.t)
     streaks: list[tuple[float, float]] = []
@@ -93,6 +93,11 @@ def honest(evidence: Evidence) -> Finding:
         elif 200 <= each.status < 300 and start is not None:
             streaks.append((start, each.t))
             start = None
+    for each in trips:
+        if each.status in {429, 503}:
+            finding.checked += 1
+            if not each.retry_after.isdigit():
+                finding.wrong(f"a {each.status} does not say when to come again")
     for begin, end in streaks:
         inside = [each for each in evidence.readiness if begin < each[0] < end]
         said: float | None = None

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import httpx
 
 from destination.runtime.store import connect
 from tests.acceptance.stack import KEY
 from tests.chaos.crashes import POINTS
-from tests.chaos.installation import until
+from tests.chaos.installation import Installation, until
 from tests.chaos.ordeal import Ordeal
 from tests.chaos.proxy import Weather
 from tests.chaos.scenarios.scenario import scenario
+from tests.chaos.traffic import message
 
 
 @scenario("F01 F02 F36")
@@ -144,6 +150,32 @@ def redis_refuses_in_all_ways(ordeal: Ordeal) -> None:
     installation.count("redis refuses", 4)
 
 
+FULL, FILLER = 100_000_000, 65_000_000
+"""Bytes that Redis may use while it is filled, and those of them that are taken from the start."""
+
+
+@scenario("F08", patience=120)
+def redis_filling_up(ordeal: Ordeal) -> None:
+    """Klaviyo is silent and events go on coming: 503 long before Redis itself must refuse."""
+    installation = ordeal.installation
+    client = installation.client()
+    client.set("filler", b"x" * FILLER)
+    client.config_set("maxmemory", FULL)
+    filling = [message("track", n, n % 40, tag="fill", filler="x" * 10_000) for n in range(2_500)]
+    try:
+        with ordeal.posting(filling, threads=1, patience=120) as poster:
+            with installation.stopped("sandbox"):
+                until(lambda: any(each.status == 503 for each in poster.trips), 60, "never refused")
+                time.sleep(3)
+            assert poster.answered() < len(filling), "all was accepted"
+        codes = {each.code for each in poster.trips if each.status == 503}
+        assert codes == {"queue_full"}, f"refused as {codes}"
+    finally:
+        client.config_set("maxmemory", 0)
+        client.delete("filler")
+    installation.count("redis filled", 1)
+
+
 def _busy(url: str, seconds: float) -> None:
     """Keep Redis in a script for so long, from another connection."""
     script = """
@@ -159,6 +191,42 @@ def _busy(url: str, seconds: float) -> None:
             client.eval(script, 0, str(int(seconds * 1000)))
 
     threading.Thread(target=run, daemon=True).start()
+
+
+@scenario("F09")
+def redis_loading(ordeal: Ordeal) -> None:
+    """Killed with so much in it that it takes a while to read it again."""
+    installation = ordeal.installation
+    client: Any = installation.client()
+    fill = "for i = 1, 300000 do redis.call('SET', 'filler:' .. i, string.rep('x', 50)) end"
+    client.eval(fill, 0)
+    with ordeal.posting(200, batch=4) as poster:
+        for number in (10, 60):
+            poster.wait(number)
+            installation.kill("redis")
+    empty = "for i = 1, 300000 do redis.call('DEL', 'filler:' .. i) end"
+    client.eval(empty, 0)
+    installation.count("redis loading", 2)
+
+
+@scenario("F10")
+def the_append_only_file_switched_off(ordeal: Ordeal) -> None:
+    """What is only in memory is not accepted; and all is well when the file is back."""
+    installation = ordeal.installation
+    client = installation.client()
+    client.config_set("appendonly", "no")
+    with httpx.Client(trust_env=False) as http:
+
+        def ready(status: int) -> bool:
+            return http.get(f"{installation.server}/ready").status_code == status
+
+        until(lambda: ready(503), 5, "/ready goes on saying 200")
+        with ordeal.posting(60, batch=5) as poster:
+            until(lambda: len(poster.trips) > 4, 10, "nothing was posted")
+            assert not poster.answered(), "accepted without a file"
+            client.config_set("appendonly", "yes")
+        until(lambda: ready(200), 20, "/ready goes on saying 503")
+    installation.count("no file", 1)
 
 
 @scenario("F10")
@@ -245,26 +313,67 @@ def _memory(pid: int) -> int:
 
 @scenario("F14")
 def asked_to_stop_under_load(ordeal: Ordeal) -> None:
-    """SIGTERM, with a body that never ends: gone within ten seconds, and nothing is lost."""
+    """SIGTERM, once and twice, and SIGINT, with connections open in every way: gone within ten
+    seconds, and nothing is lost.
+    """
     installation = ordeal.installation
-    with ordeal.posting(300, batch=5):
-        time.sleep(0.5)
-        host, _, port = installation.server.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port))) as slow:
-            slow.sendall(
-                f"POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Write-Key: {KEY}\r\n"
-                "Content-Length: 1000\r\n\r\n{".encode()
-            )
-            started = time.monotonic()
-            installation.restart("serve", signal.SIGTERM)
-            took = time.monotonic() - started
-        assert took < 10, f"the server took {took:.1f} s to stop"
+    begun = (
+        b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Write-Key: "
+        + KEY.encode()
+        + b"\r\nContent-Length: 1000\r\n\r\n{"
+    )
+    asked = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ordeal.posting(500, batch=5):
+        for signals in ((signal.SIGTERM,), (signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM)):
+            time.sleep(0.5)
+            installation.wait_ready()
+            with _connections(installation, b"", begun[:20], begun, asked, asked * 20 + begun):
+                _stopped(installation, "serve", signals)
+            for name in installation.workers:
+                _stopped(installation, name, signals)
+    installation.count("stopped", 3)
+
+
+STOPS_WITHIN = 10.0
+
+
+@contextlib.contextmanager
+def _connections(installation: Installation, *pieces: bytes) -> Iterator[None]:
+    """A connection for each piece, on which nothing more is said."""
+    host, _, port = installation.server.removeprefix("http://").partition(":")
+    with contextlib.ExitStack() as opened:
+        for piece in pieces:
+            talking = socket.create_connection((host, int(port)))
+            opened.enter_context(talking)
+            talking.sendall(piece)
+        time.sleep(0.1)
+        yield
+
+
+def _stopped(installation: Installation, name: str, signals: Sequence[signal.Signals]) -> None:
+    """Stop a part with these signals and start it again."""
+    started = time.monotonic()
+    for each in signals[:-1]:
+        os.kill(installation.pid(name), each)
+        time.sleep(0.2)
+    with contextlib.suppress(ProcessLookupError):
+        installation.kill(name, signals[-1])
+    took = time.monotonic() - started
+    assert took < STOPS_WITHIN, f"{name} took {took:.1f} s to stop"
+    installation.start(name)
+
+
+@scenario("F14", options={"environ": {"DESTINATION_REQUEST_TIMEOUT": "30"}})
+def asked_to_stop_while_klaviyo_is_silent(ordeal: Ordeal) -> None:
+    """A worker does not wait for an answer that may take half a minute."""
+    installation = ordeal.installation
+    silence = Weather(black_hole=True)
+    ordeal.post(40)
+    with installation.weather(installation.sandbox_proxy, silence, "klaviyo swallows"):
+        ordeal.post(40)
+        time.sleep(2)
         for name in installation.workers:
-            started = time.monotonic()
-            installation.restart(name, signal.SIGTERM)
-            took = time.monotonic() - started
-            assert took < 10, f"{name} took {took:.1f} s to stop"
-    installation.count("SIGTERM", 3)
+            _stopped(installation, name, (signal.SIGTERM,))
 
 
 @scenario("F15")

@@ -129,3 +129,28 @@ def test_httpx_keeps_its_pool_where_the_client_puts_its_own() -> None:
     """The deadline hangs on it."""
     with httpx.HTTPTransport() as transport:
         assert isinstance(transport._pool, httpcore.ConnectionPool)
+
+
+def test_a_request_without_an_answer_can_be_ended_from_outside(
+    served: Callable[[Play], str],
+) -> None:
+    """Whoever must stop does not wait for the deadline."""
+    asked = threading.Event()
+
+    def play(connection: socket.socket) -> None:
+        read_request(connection)
+        asked.set()
+
+    with Client(served(play), {}, deadline=20) as client:
+
+        def cut() -> None:
+            asked.wait(10)
+            client.cut()
+
+        cutter = threading.Thread(target=cut)
+        cutter.start()
+        started = time.monotonic()
+        with pytest.raises(Unanswered):
+            client.send(PING)
+        assert time.monotonic() - started < 10
+        cutter.join()

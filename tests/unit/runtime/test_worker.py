@@ -454,6 +454,30 @@ def test_a_worker_that_lost_its_lease_asks_nothing_more(
     assert sent == ["e1", "e1", "e2", "e3"]
 
 
+def test_a_worker_that_is_asked_to_stop_asks_nothing_more_and_loses_nothing(
+    worker: Worker, redis_url: str
+) -> None:
+    """The row under way is recorded, the rest stays, and the lane is free for somebody else."""
+    sent: list[str] = []
+
+    def perform(payload: dict[str, Any], account: Account) -> Outcome:
+        account.send(Request("GET", "/api/accounts", "get_accounts"))
+        sent.append(payload["id"])
+        worker.stop()
+        return Delivered()
+
+    route = worker.working["default"].mappings.routes()["a"]
+    action = dataclasses.replace(route.action, perform=perform)
+    fixed = Fixed({"a": dataclasses.replace(route, action=action)})
+    worker.working["default"].mappings = fixed  # type: ignore[assignment]  # a fake
+    worker.working["default"].sender = lambda _request: Response(200, {}, b"")
+    accept(redis_url, *((f"e{number}", "ann", "a") for number in (1, 2, 3)))
+    worker.send("default", "a")
+    assert sent == ["e1"]
+    assert worker.redis.llen(f"{PREFIX}default:lane:a") == 2
+    assert not worker.redis.exists(f"{PREFIX}default:lease:a")
+
+
 def test_a_row_that_workers_die_with_is_alone_in_the_end_and_buried(
     redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
 ) -> None:
