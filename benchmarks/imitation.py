@@ -12,6 +12,7 @@ import asyncio
 import re
 import sys
 import time
+from typing import cast
 from urllib.parse import unquote
 
 import msgspec
@@ -120,8 +121,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep where answers go."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer every request that is whole."""
