@@ -53,6 +53,8 @@ class Action:
     ``digest(payload)`` is the same for payloads of which a second in a row changes nothing; empty
     for one that must always be sent. None where sending twice is never the same as sending once.
     ``voids`` is True where the person's profile goes: nothing sent before it stands any more.
+    ``withdraws`` is True where somebody takes back what they had agreed to: that is still done for
+    whoever has been erased since.
     ``perform`` sends one payload through the single-record endpoint. Both forms are safe to run
     again from the start: every id derives from the payload.
     """
@@ -70,6 +72,7 @@ class Action:
     quiet: str = ""
     digest: Callable[[Payload], str] | None = None
     voids: bool = False
+    withdraws: bool = False
 
 
 @dataclass(frozen=True, slots=True)

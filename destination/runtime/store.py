@@ -23,6 +23,12 @@ key                                     type    meaning
 ``destination:C:recent``                list    the last deliveries, newest first, no personal data
 ``destination:C:versions``              hash    version of a mapping -> its text, to be replayed with
 ``destination:C:recorded``              list    the last events, newest first, where they are recorded
+``destination:C:no``                    zset    keyed digest of an address -> when it was withdrawn
+``destination:C:erased``                zset    keyed digest of an identifier or event -> when it was
+                                                erased
+``destination:digest-key``              string  the key of these digests
+``destination:C:sent:D``                string  digest of what was delivered last, D of mapping and
+                                                person, for a day
 ``destination:C:begun``                 hash    lane -> workers that took it since one lived on
 ``destination:C:alarm:X``               string  thing X that rows wait for was reported, for a day
 ``destination:C:halt``                  hash    the connection is paused: reason, since, probe_at
@@ -75,6 +81,9 @@ _WHEN_FULL = frozenset(
         "turn",
         "seize",
         "erase",
+        "keep",
+        "remember",
+        "sent",
     )
 )
 """Scripts that drain, or that say so: they must run when Redis has no memory left."""
@@ -190,12 +199,22 @@ def script_text(name: str, major: int) -> str:
     return text
 
 
+def script_when_full(client: redis.Redis, name: str) -> Any:
+    """One of the scripts that run on a full Redis, ready to run on one synchronous client."""
+    return client.register_script(script_text(name, _major(client)))
+
+
+def _major(client: redis.Redis) -> int:
+    info: Any = client.info("server")
+    return int(str(info["redis_version"]).split(".")[0])
+
+
 class Scripts:
     """The scripts, ready to run on one synchronous client."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        major = int(str(client.info("server")["redis_version"]).split(".")[0])
+        major = _major(client)
         self._scripts = {
             name: client.register_script(script_text(name, major))
             for name in (

@@ -134,6 +134,25 @@ def subject_of(body: dict[str, Any]) -> Subject | None:
     return subject(found) if found else None
 
 
+def identifiers_in(body: Any) -> Iterator[tuple[str, str]]:
+    """The identifiers in an event (any JSON value), each with its kind, in the form in which a
+    ``Subject`` holds them: whole values only, found where ``Subject.concerns`` finds them.
+    """
+    for name, value in _members("", body):
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            continue
+        text = str(value).strip()
+        if "@" in text:
+            yield "email", text.lower()
+        if name in _USER_NAMES:
+            yield "user_id", text
+        if name in _ANONYMOUS_NAMES:
+            yield "anonymous_id", text
+        named = any(word in name for word in _PHONE_WORDS)
+        if (named or text.startswith(("+", "00"))) and _PHONE.fullmatch(text):
+            yield "phone", _digits(text)
+
+
 def _digits(text: str) -> str:
     return "".join(char for char in text if char in "0123456789").removeprefix("00")
 

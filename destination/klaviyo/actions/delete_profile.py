@@ -73,4 +73,5 @@ ACTION = Action(
     perform=perform,
     stamp=STAMP,
     voids=True,
+    withdraws=True,
 )

@@ -81,6 +81,7 @@ SUPPRESS = Action(
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, suppress),
     order=consent,
     stamp=STAMP,
+    withdraws=True,
 )
 
 UNSUPPRESS = replace(
@@ -92,4 +93,5 @@ UNSUPPRESS = replace(
     prepare=partial(prepare, needed=True),
     perform=lambda payload, account: unsuppress([payload], account)[0],
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, unsuppress),
+    withdraws=False,
 )

@@ -163,4 +163,5 @@ ACTION = Action(
     batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch, group),
     order=consent,
     stamp=STAMP,
+    withdraws=True,
 )

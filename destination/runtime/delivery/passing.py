@@ -9,7 +9,7 @@ from operator import itemgetter
 import redis
 
 from destination.action import Payload
-from destination.delivery import Discard, Outcome, Retry
+from destination.delivery import Discard, Dropped, Outcome, Retry
 from destination.errors import Ended
 from destination.event import decode
 from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
@@ -23,6 +23,9 @@ PASS_SECONDS = 20.0
 
 LOOK_AGAIN = 30.0
 """Seconds until a row looks again for its mapping, gone or disabled."""
+
+
+GONE = Dropped("erased", "it happened before its person was erased")
 
 
 class Pass:
@@ -55,7 +58,11 @@ class Pass:
         planned: dict[tuple[str, bool], list[tuple[int, Delivery]]] = {}
         claimed: dict[str, tuple[str, bool]] = {}
         late: set[str] = set()
+        gone = self._working.erased.among(self._rows)
         for number, row in enumerate(self._rows):
+            if number in gone and not self._withdraws(row):
+                ends[number] = GONE
+                continue
             if row.person in late:
                 ends[number] = LATER
                 continue
@@ -93,6 +100,10 @@ class Pass:
             for number, each in group
         )
         return self._skipping.left_out(sorted(planned, key=itemgetter(0)))
+
+    def _withdraws(self, row: Row) -> bool:
+        route = self._routes.get(row.route)
+        return route is not None and route.action.withdraws
 
     def _plan(self, row: Row, now: float) -> Payload | Outcome:
         route = self._routes.get(row.route)

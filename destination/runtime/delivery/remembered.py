@@ -8,9 +8,8 @@ from typing import Any
 
 import redis
 
-from destination.runtime.store import PREFIX, script_text
-
-DAY = 86_400
+from destination.runtime.moments import DAY, Moments
+from destination.runtime.store import PREFIX, script_when_full
 
 DECISIONS_DAYS = 400
 """Days after which a no is forgotten, counted from when it was decided."""
@@ -25,53 +24,19 @@ CHUNK = 1_000
 """Keys in one call: Redis serves nobody else meanwhile."""
 
 
-def _script(client: redis.Redis, name: str) -> Any:
-    """A script that may run on a full Redis: what it writes is bounded and lets rows drain."""
-    major = int(str(client.info("server")["redis_version"]).split(".")[0])
-    text = script_text(name, major)
-    allowed = major >= 7 and not text.startswith("#!")
-    return client.register_script(f"#!lua flags=allow-oom\n{text}" if allowed else text)
-
-
 def _short(*parts: str) -> bytes:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).digest()
 
 
-class Decisions:
+class Decisions(Moments):
     """``Account.recall`` and ``Account.remember`` of one connection.
 
-    They go with the connection and not with its key, so that they outlive a new key. Raises
-    ``redis.RedisError``.
+    They go with the connection and not with its key, so that they outlive a new key. They hold
+    nothing personal and outlive an erasure too: who said no and is erased has still said no.
     """
 
     def __init__(self, client: redis.Redis, connection: str, most: int = DECISIONS) -> None:
-        self._client: Any = client
-        self._place = f"{PREFIX}{connection}:no"
-        self._most = most
-        self._remember = _script(client, "remember")
-
-    def recall(self, keys: Sequence[str]) -> list[float]:
-        """The latest time told for each key, 0 where none is known."""
-        found: list[float] = []
-        for some in _chunks(keys):
-            scores = self._client.zmscore(self._place, [_short(key) for key in some])
-            found += [score or 0.0 for score in scores]
-        return found
-
-    def remember(self, times: Mapping[str, float]) -> None:
-        """Keep the latest time of each key."""
-        for some in _chunks(list(times)):
-            newest = max(times[key] for key in some)
-            told = [part for key in some for part in (times[key], _short(key))]
-            earliest = newest - DECISIONS_DAYS * DAY
-            self._remember(keys=[self._place], args=[earliest, self._most, *told])
-
-    def forget(self, keys: Sequence[str]) -> int:
-        """Forget what was told for these keys; for how many there was something."""
-        return sum(
-            int(self._client.zrem(self._place, *(_short(key) for key in some)))
-            for some in _chunks(keys)
-        )
+        super().__init__(client, f"{PREFIX}{connection}:no", days=DECISIONS_DAYS, most=most)
 
 
 class LastSent:
@@ -80,7 +45,7 @@ class LastSent:
     def __init__(self, client: redis.Redis, connection: str) -> None:
         self._client = client
         self._own = f"{PREFIX}{connection}:sent:"
-        self._sent = _script(client, "sent")
+        self._sent = script_when_full(client, "sent")
 
     def known(self, mapping: str, people: Iterable[str]) -> dict[str, str]:
         """Person -> digest of what was delivered last; nothing for whom something is under way."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import redis
 
-from destination.errors import DestinationError
+from destination.errors import DestinationError, SettingsError
 from destination.event import decode
 from destination.klaviyo.consent import marks
+from destination.registry import DESTINATIONS
 from destination.runtime.delivery.lanes import Lane, LeaseLost
 from destination.runtime.delivery.remembered import Decisions, LastSent
+from destination.runtime.erased import Erased
 from destination.runtime.letters.dead_letters import DeadLetters
 from destination.runtime.logs import log
+from destination.runtime.presets import Mappings
 from destination.runtime.recent_events import recorded_key
 from destination.runtime.store import (
     PREFIX,
@@ -39,6 +43,10 @@ PATIENCE = 120.0
 """Seconds to wait for a lane that a worker has: longer than any worker keeps one."""
 
 
+SKEW = 300.0
+"""Seconds by which clocks may differ: what came in so soon after the request goes as well."""
+
+
 class LaneBusy(DestinationError):
     """A lane could not be had; nothing of it was erased."""
 
@@ -47,8 +55,9 @@ class LaneBusy(DestinationError):
 class Receipt:
     """What was erased, in numbers, and for whom, in hashes.
 
-    ``submitted`` rows were with Klaviyo already, which may know them. ``kept`` are requests for
-    deletion that are still to be delivered: they go when they have been. ``compacted`` tells
+    ``submitted`` rows were with Klaviyo already, which may know them. ``kept`` are unsubscriptions,
+    suppressions and requests for deletion that are still to be delivered: they go when they have
+    been. ``compacted`` tells
     whether Redis rewrites its log, which holds what was erased until then.
     """
 
@@ -67,7 +76,10 @@ class Receipt:
 
 @dataclass(slots=True)
 class Erasure:
-    """Erases ``subject`` from one connection, or counts what there is with ``dry``."""
+    """Erases ``subject`` from one connection, or counts what there is with ``dry``.
+
+    ``at`` is when that was asked for, in unix seconds; what came in later stays.
+    """
 
     scripts: Scripts
     settings: Settings
@@ -75,16 +87,22 @@ class Erasure:
     subject: Subject
     dry: bool = False
     patience: float = PATIENCE
+    at: float = field(default_factory=time.time)
     receipt: Receipt = field(init=False)
     _events: set[tuple[str, str]] = field(init=False, default_factory=set)
     _people: set[str] = field(init=False)
+    _withdrawing: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._withdrawing = withdrawing(self.settings, self.connection)
         self.receipt = Receipt(self.connection, self.subject.hashes())
         self._people = set(self.subject.people())
 
     def run(self) -> Receipt:
         """Erase. Raises ``LaneBusy``, ``redis.RedisError``; run again then, it goes on."""
+        if not self.dry:
+            # First of all: what comes in meanwhile and is older is dropped by whoever delivers it.
+            self._remember_erasure()
         for _number in range(PASSES):
             before = self._total()
             self.receipt.kept = 0
@@ -96,8 +114,9 @@ class Erasure:
                 break
         self._erase_recent()
         if not self.dry:
+            Erased(self._client, self.connection).note_events(self._events, self.at)
             self._forget_ids()
-            self._forget_remembered()
+            self._forget_last_sent()
             self.receipt.compacted = self._compact()
             log.info("person_erased", **vars_of(self.receipt))
         return self.receipt
@@ -120,11 +139,14 @@ class Erasure:
         return sorted(lane for connection, _, lane in pairs if connection == self.connection)
 
     def _wanted(self, row: Row, message: str = "") -> bool:
-        """Whether a row goes. A request for deletion stays until it is delivered."""
+        """Whether a row goes. What takes something back stays until it is delivered."""
         body = decode(row.event)
         if not self.subject.concerns(body) and not self.subject.mentioned(message):
             return False
-        if isinstance(body, dict) and body.get("type") == "delete":
+        if _received(body) > self.at + SKEW:
+            return False
+        asks = isinstance(body, dict) and body.get("type") == "delete"
+        if asks or row.mapping in self._withdrawing:
             self.receipt.kept += 1
             return False
         self._events.add((row.source, row.id))
@@ -212,7 +234,7 @@ class Erasure:
                 self.receipt.recent += 1 if self.dry else self._client.lrem(place, 1, text)
 
     def _forget_ids(self) -> None:
-        """The ids of erased events: what is posted again under one of them is new."""
+        """The ids by which repetitions of erased events are known; keyed digests do that now."""
         span = int(self.settings.dedupe_hours * 3600)
         window = int(self._client.time()[0]) // span
         with self._client.pipeline(transaction=False) as asking:
@@ -222,16 +244,18 @@ class Erasure:
                     asking.hdel(f"{self._own}seen:{window - past}:{bucket}", digest)
             self.receipt.dedupe = sum(asking.execute())
 
-    def _forget_remembered(self) -> None:
-        """Decisions about consent, and what was delivered last."""
+    def _remember_erasure(self) -> None:
+        """That the person is erased, and has thereby withdrawn what they had agreed to."""
+        Erased(self._client, self.connection).note(self.subject, self.at)
         phone = f"+{self.subject.phone}" if self.subject.phone else ""
         told = marks({"email": self.subject.email, "phone_number": phone})
-        forgotten = Decisions(self._client, self.connection).forget(list(told.values()))
+        Decisions(self._client, self.connection).remember(dict.fromkeys(told.values(), self.at))
+
+    def _forget_last_sent(self) -> None:
         sent = LastSent(self._client, self.connection)
         counted: Iterable[bytes] = self._client.hkeys(f"{self._own}counts")
         for mapping in {name.rpartition(b"|")[0].decode() for name in counted}:
-            forgotten += sent.forget(mapping, self._people)
-        self.receipt.remembered = forgotten
+            self.receipt.remembered += sent.forget(mapping, self._people)
 
     def _compact(self) -> bool:
         """Have Redis write its log anew: until then the log holds what was erased."""
@@ -240,6 +264,26 @@ class Erasure:
         except redis.ResponseError:  # one is under way, or a managed Redis does it by itself
             return False
         return True
+
+
+def withdrawing(settings: Settings, connection: str) -> frozenset[str]:
+    """The mappings whose deliveries take something back; none where the files cannot be used."""
+    actions = DESTINATIONS["klaviyo"].actions
+    path = settings.connections[connection].mappings
+    try:
+        routes = Mappings(path, actions, complain=lambda _problem: None).routes()
+    except (SettingsError, OSError) as error:
+        log.warning("mappings_unusable", connection=connection, kind=type(error).__name__)
+        return frozenset()
+    return frozenset(name for name, each in routes.items() if each.action.withdraws)
+
+
+def _received(body: Any) -> float:
+    """When an event came in, unix seconds; 0 where that is not told."""
+    try:
+        return datetime.fromisoformat(body["receivedAt"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def vars_of(receipt: Receipt) -> dict[str, Any]:

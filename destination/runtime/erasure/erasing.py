@@ -128,5 +128,5 @@ class Erasing(threading.Thread):
         if time.time() < asked.time + SETTLE:
             return False
         if asked.connection in self._settings.connections:
-            Erasure(scripts, self._settings, asked.connection, asked.subject).run()
+            Erasure(scripts, self._settings, asked.connection, asked.subject, at=asked.time).run()
         return True

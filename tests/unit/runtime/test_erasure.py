@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from destination.klaviyo.consent import marks
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.delivery.lanes import Lane, Record
 from destination.runtime.delivery.remembered import Decisions, LastSent
+from destination.runtime.erased import Erased
 from destination.runtime.erasure.erase import Erasure, LaneBusy, Receipt
 from destination.runtime.erasure.erasing import REQUESTS, SETTLE, Erasing
 from destination.runtime.recent_events import Recorded, recorded_key
@@ -209,9 +211,8 @@ def test_nothing_of_a_person_is_left_anywhere(
     assert (receipt.pending, receipt.submitted, receipt.dead) == (len(THEIRS) - 3, 1, 1)
     assert after["dropped"] == before["dropped"] + gone
     assert after["mappings"]["a"]["reasons"] == {"dropped:erased": gone}
-    assert (receipt.recorded, receipt.recent, receipt.remembered) == (1, 1, 3)
+    assert (receipt.recorded, receipt.recent, receipt.remembered) == (1, 1, 1)
     assert receipt.dedupe == len(THEIRS)
-    assert Decisions(client, "default").recall(told_no()) == [0.0, 0.0]
     assert EMAIL not in repr(receipt)
     assert USER not in repr(receipt)
 
@@ -234,14 +235,109 @@ def test_a_dry_run_tells_the_numbers_and_changes_nothing(
     )
 
 
-def test_what_was_erased_may_be_posted_again(
-    redis_url: str, scripts: Scripts, installed: Settings
+def at(seconds: float) -> str:
+    """A time as events write it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def test_an_erased_event_that_is_posted_again_stays_away(
+    redis_url: str, client: redis.Redis, scripts: Scripts, installed: Settings
 ) -> None:
-    """Its id is forgotten with it."""
+    """Its id is forgotten and it is accepted; who delivers it knows it, whatever its time."""
     mine = row("m-1", event("m-1", userId=USER), USER)
     stored(scripts, redis_url, mine)
     erased(scripts, installed)
     stored(scripts, redis_url, mine)
+    known = Erased(client, "default")
+    later = row("m-1", event("m-1", userId=USER, timestamp=at(time.time() + 60)), USER)
+    assert known.among([mine, later]) == {0, 1}
+    other = row("m-1", event("m-1", userId="u-2"), "u-2")
+    assert known.among([msgspec.structs.replace(other, source="app")]) == frozenset()
+
+
+@pytest.mark.parametrize("what", sorted(THEIRS.keys() - {"in a text"}))
+def test_what_happened_before_the_erasure_stays_away(
+    client: redis.Redis, scripts: Scripts, installed: Settings, what: str
+) -> None:
+    """By any of the identifiers; what happens afterwards is delivered, and so is everybody else."""
+    erased(scripts, installed)
+    now = time.time()
+    times = [now - 5, now + 5]
+    mine = [row(f"n-{when}", event("n", timestamp=at(when), **THEIRS[what]), "x") for when in times]
+    others = [
+        row(f"o-{number}", event("o", timestamp=at(now - 5), **body), "y")
+        for number, body in enumerate(OTHERS.values())
+    ]
+    assert Erased(client, "default").among([*mine, *others]) == {0}
+    assert Erased(client, "other").among(mine) == frozenset()
+
+
+def test_an_event_without_a_time_is_as_old_as_its_receipt(
+    client: redis.Redis, scripts: Scripts, installed: Settings
+) -> None:
+    """And one without either, or about nobody, is new."""
+    erased(scripts, installed)
+    now = time.time()
+    bodies = [
+        event("a", userId=USER, receivedAt=at(now - 5)),
+        event("b", userId=USER, receivedAt=at(now + 5)),
+        event("c", userId=USER, timestamp="yesterday"),
+        event("d", timestamp=at(0)),
+        b"5",
+    ]
+    rows = [row(f"m-{number}", body, "p") for number, body in enumerate(bodies)]
+    assert Erased(client, "default").among(rows) == {0}
+
+
+def test_who_is_erased_has_withdrawn_what_they_agreed_to(
+    client: redis.Redis, scripts: Scripts, installed: Settings
+) -> None:
+    """An older subscription that comes later finds a no; an earlier no is never forgotten."""
+    decided = Decisions(client, "default")
+    later = time.time() + 60
+    decided.remember({told_no()[0]: later})
+    before = time.time()
+    erased(scripts, installed)
+    email, phone = decided.recall(told_no())
+    assert email == later
+    assert before <= phone <= time.time()
+
+
+def test_what_came_in_long_after_the_request_stays(
+    redis_url: str, scripts: Scripts, installed: Settings
+) -> None:
+    """A request that could not be carried out for an hour means those who were there then."""
+    now = time.time()
+    bodies = [event("m", userId=USER, receivedAt=at(when)) for when in (now - 3600, now)]
+    stored(scripts, redis_url, *(row(f"m-{n}", body, USER) for n, body in enumerate(bodies)))
+    assert erased(scripts, installed, at=now - 1800).pending == 1
+    assert [each.id for each in take(scripts).read(9)] == ["m-1"]
+
+
+def test_a_withdrawal_stays_until_it_is_delivered(
+    tmp_path: Path, redis_url: str, scripts: Scripts
+) -> None:
+    """Who asked not to be written to must not be written to because they were forgotten here."""
+    mapping = {
+        "name": "no",
+        "action": "unsubscribeProfile",
+        "trigger": 'type = "track"',
+        "fields": {"email": {"@path": "$.properties.email"}},
+    }
+    (tmp_path / "mappings").mkdir()
+    file = {"name": "consent", "mappings": [mapping]}
+    (tmp_path / "mappings" / "consent.json").write_bytes(encode(file))
+    chosen = load_settings(
+        folder=tmp_path,
+        environ={},
+        mappings=tmp_path / "mappings",
+        sandbox_url="http://127.0.0.1:9",
+    )
+    body = event("m-1", properties={"email": EMAIL})
+    stored(scripts, redis_url, row("m-1", body, "p", "consent/no"), row("m-2", body, "p"))
+    receipt = erased(scripts, chosen)
+    assert (receipt.pending, receipt.kept) == (1, 1)
+    assert [each.mapping for each in take(scripts).read(9)] == ["consent/no"]
 
 
 def test_people_who_wait_for_a_job_with_an_erased_row_go_on(

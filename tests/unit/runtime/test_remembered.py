@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import redis
 
-from destination.runtime.delivery.remembered import DAY, DECISIONS_DAYS, Decisions, LastSent
+from destination.runtime.delivery.remembered import DECISIONS_DAYS, Decisions, LastSent
+from destination.runtime.moments import DAY, DIGEST_KEY
 
 NOW = 1_790_000_000.0
 
@@ -32,6 +33,28 @@ def test_thousands_of_keys_are_asked_for_at_once(client: redis.Redis) -> None:
     times = {str(n): NOW + n for n in range(2500)}
     mine.remember(times)
     assert mine.recall(list(times)) == list(times.values())
+
+
+def test_what_is_kept_tells_nobody_whom_it_is_about(client: redis.Redis) -> None:
+    """Two installations keep different digests of the same address; the key of each is its own."""
+    Decisions(client, "default").remember({"a": NOW})
+    first, key = client.zrange("destination:default:no", 0, -1), client.get(DIGEST_KEY)
+    client.flushall()
+    assert Decisions(client, "default").recall(["a"]) == [0.0]
+    Decisions(client, "default").remember({"a": NOW})
+    assert client.zrange("destination:default:no", 0, -1) != first
+    assert client.get(DIGEST_KEY) != key
+
+
+def test_who_goes_on_with_an_emptied_redis_remembers_with_the_others(client: redis.Redis) -> None:
+    """A process that was there before uses the key that the others have made since."""
+    mine = Decisions(client, "default")
+    mine.remember({"a": NOW})
+    client.flushall()
+    Decisions(client, "default").remember({"b": NOW})
+    mine.remember({"a": NOW + 1})
+    assert mine.recall(["a", "b"]) == [NOW + 1, NOW]
+    assert Decisions(client, "default").recall(["a", "b"]) == [NOW + 1, NOW]
 
 
 def test_decisions_are_forgotten_in_the_end(client: redis.Redis) -> None:
