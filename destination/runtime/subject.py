@@ -48,7 +48,7 @@ class Subject:
         """Whether a text holds the address or is the phone number, with its plus sign."""
         if self.email and self._in_text(text):
             return True
-        return bool(self.phone) and text.lstrip().startswith(("+", "00")) and self._dialled(text)
+        return text.lstrip().startswith(("+", "00")) and self.dialled(text)
 
     def people(self) -> frozenset[str]:
         """The digests under which rows of the person may stand, as in ``Row.person``."""
@@ -75,7 +75,7 @@ class Subject:
         elif not isinstance(value, int) or isinstance(value, bool):
             return False
         text = str(value)
-        if self.phone and any(word in name for word in _PHONE_WORDS) and self._dialled(text):
+        if any(word in name for word in _PHONE_WORDS) and self.dialled(text):
             return True
         return bool(text) and (
             (name in _USER_NAMES and text == self.user_id)
@@ -88,8 +88,13 @@ class Subject:
         around = rf"(?<![\w.+%-]){re.escape(self.email)}(?![\w-]|\.\w)"
         return re.search(around, text, re.IGNORECASE) is not None
 
-    def _dialled(self, text: str) -> bool:
-        return _PHONE.fullmatch(text.strip()) is not None and _digits(text) == self.phone
+    def dialled(self, text: str) -> bool:
+        """Whether a text is the phone number, with or without its plus sign."""
+        return (
+            bool(self.phone)
+            and _PHONE.fullmatch(text.strip()) is not None
+            and _digits(text) == self.phone
+        )
 
 
 def subject(given: dict[str, Any]) -> Subject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,51 @@ def test_a_person_is_forgotten_while_everything_runs(stack: Stack) -> None:
     assert (counts["delivered"], counts["dropped"], counts["dead"]) == (38, 3, 0)
     people = {profile["email"] for profile in stack.held()["profiles"]}
     assert people == {f"person{number}@acme.io" for number in range(20) if number != 7}
+
+
+def test_what_an_erased_person_did_before_does_not_bring_them_back(stack: Stack) -> None:
+    """Not the same event again, nor an older one that comes late; what they do anew is welcome."""
+    before = dt.datetime.now(dt.UTC).isoformat()
+    halt(stack, True)
+    first = {**identify(7), "messageId": "first"}
+    post(stack, first, {**track(7), "messageId": "bought"})
+    until(lambda: stack.client().exists("destination:default:halt"), 20, stack.logs())
+    done = command(stack, "erase", "--email", EMAIL, "--user-id", "u-7", "--yes")
+    assert done.returncode == 0, done.stderr
+    stack.client().delete("destination:default:halt")
+    halt(stack, False)
+    stack.client().delete("destination:default:halt")
+    post(stack, first, {**identify(7), "messageId": "offline", "timestamp": before})
+    post(stack, {**track(7), "messageId": "bought"})
+    counts = stack.settle()["connections"]["default"]
+    assert (counts["delivered"], counts["dropped"]) == (0, 5)
+    assert sum(each["reasons"]["dropped:erased"] for each in counts["mappings"].values()) == 5
+    assert stack.held()["profiles"] == []
+    assert traces(stack, EMAIL) == []
+    post(stack, {**identify(7), "messageId": "again"})
+    stack.settle()
+    assert [each["email"] for each in stack.held()["profiles"]] == [EMAIL]
+
+
+def test_copies_of_audiences_on_this_machine_go_too(stack: Stack) -> None:
+    """Only those that mention the person; the dry run names them."""
+    folder = stack.folder / ".destination" / "mirrors" / "fetched"
+    folder.mkdir(parents=True)
+    held = {
+        "by-address.csv": f"email,name\nx@acme.io,X\n{EMAIL.upper()},Seven\n",
+        "by-id.rejected.csv": "external_id;line\n'u-7;2\n",
+        "by-phone.ndjson": '{"phone_number":"+1 415 555 0100"}\n',
+        "others.csv": f"email\nnot-{EMAIL}\nu-77\n",
+    }
+    for name, text in held.items():
+        (folder / name).write_text(text)
+    who = ("--email", EMAIL, "--user-id", "u-7", "--phone", "+14155550100")
+    dry = command(stack, "erase", *who)
+    assert dry.stdout.count("would be removed") == 3
+    assert len(list(folder.iterdir())) == 4
+    done = command(stack, "erase", *who, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in folder.iterdir()] == ["others.csv"]
 
 
 def test_a_delete_event_has_klaviyo_and_us_forget(stack: Stack) -> None:
