@@ -21,8 +21,9 @@ from destination.action import Payload
 from destination.delivery import Dropped, Outcome
 from destination.errors import Ended
 from destination.fields import Field
+from destination.klaviyo.identifiers import with_identifiers
 from destination.klaviyo.model import digest
-from destination.klaviyo.payloads import with_identifiers, with_time, without
+from destination.klaviyo.payloads import with_time, without
 from destination.klaviyo.people import key
 from destination.klaviyo.verdict import PHONE_IGNORED, with_note
 from destination.sending import Account

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final, Literal
 
 from destination.delivery import Discard
@@ -22,6 +23,7 @@ EVENT: Final = PROFILE | {"anonymous_id"}
 """What may identify the profile of an event."""
 
 _LONGEST_EXTERNAL_ID: Final = 255  # Segment's figure; Klaviyo publishes none
+_SURELY_SHORT: Final = _LONGEST_EXTERNAL_ID // 2  # a character counts as one or two
 _PROFILE_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[A-Za-z0-9]{6}")
 
 
@@ -42,11 +44,30 @@ def prepare_identifiers(
     Raises ``Ended`` with a ``Discard``: ``invalid_email``, ``invalid_phone_number``,
     ``invalid_external_id``, ``invalid_profile_id``, ``missing_identifier``.
     """
-    found: dict[str, str] = {}
+    found = with_identifiers(payload, allow, is_email, on_bad_phone=on_bad_phone)
+    return {name: found[name] for name in _in_order(allow) if name in found}
+
+
+def with_identifiers(
+    payload: dict[str, Any],
+    allow: frozenset[str],
+    is_email: Callable[[str], bool] = email.is_email,
+    *,
+    on_bad_phone: Literal["refuse", "drop"] = "refuse",
+) -> dict[str, Any]:
+    """The payload with ``prepare_identifiers`` in it and what they were made of left out.
+
+    Most payloads are right already and are given back as they are. Raises ``Ended``.
+    """
+    turned: dict[str, str | None] = {"country_code": None} if "country_code" in payload else {}
+    some = False
     dropped: Discard | None = None
-    for name in NAMES:
-        value = payload.get(name)
-        if value is None or value == "" or name not in allow:
+    for name in _in_order(allow):
+        if name not in payload:
+            continue
+        value = payload[name]
+        if not value and (value is None or value == ""):
+            turned[name] = None
             continue
         if name == "email":
             read = _email(value, is_email)
@@ -55,18 +76,34 @@ def prepare_identifiers(
         else:
             read = _id(name, value)
         if isinstance(read, str):
-            found[name] = read
+            some = True
+            if read is not value:
+                turned[name] = read
         elif name == "phone_number" and on_bad_phone == "drop":
-            dropped = read
+            turned[name], dropped = None, read
         else:
             raise Ended(read)
-    if not found:
+    if not some:
         raise Ended(dropped or _missing(allow))
+    return _turned(payload, turned) if turned else payload
+
+
+def _turned(payload: dict[str, Any], turned: dict[str, str | None]) -> dict[str, Any]:
+    """The payload with other values, those that are None left out."""
+    found = {name: turned.get(name, value) for name, value in payload.items()}
+    for name, value in turned.items():
+        if value is None:
+            del found[name]
     return found
 
 
+@cache
+def _in_order(allow: frozenset[str]) -> tuple[str, ...]:
+    return tuple(name for name in NAMES if name in allow)
+
+
 def _missing(allow: frozenset[str]) -> Discard:
-    wanted = ", ".join(name for name in NAMES if name in allow)
+    wanted = ", ".join(_in_order(allow))
     return Discard("missing_identifier", f"none of {wanted} has a value; map at least one")
 
 
@@ -92,9 +129,10 @@ def _phone(value: Any, country: Any) -> str | Discard:
 
 
 def _id(name: str, value: Any) -> str | Discard:
+    if value.__class__ is str and len(value) <= _SURELY_SHORT and name != "id":
+        return value
     text = value if isinstance(value, str) else str(value)
-    # A character counts as one or two, so most texts are surely short enough.
-    if name == "external_id" and 2 * len(text) > _LONGEST_EXTERNAL_ID:
+    if name == "external_id":
         length = len(text.encode("utf-16-le", "surrogatepass")) // 2
         if length > _LONGEST_EXTERNAL_ID:
             most = f"at most {_LONGEST_EXTERNAL_ID} fit; map a shorter one"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
 from destination.action import Payload
 from destination.delivery import Discard
 from destination.errors import Ended
 from destination.fields import Field
 from destination.klaviyo.countries import COUNTRIES
-from destination.klaviyo.email import is_email
-from destination.klaviyo.identifiers import prepare_identifiers
 from destination.klaviyo.times import to_iso
 
 EMAIL = Field("email", format="email", description="The person's e-mail address.")
@@ -86,26 +83,6 @@ PROPERTY_OPERATIONS = (
     ),
     Field("unset_properties", multiple=True, description="Names of properties to remove."),
 )
-
-
-def with_identifiers(
-    payload: Payload,
-    allow: frozenset[str],
-    is_email: Callable[[str], bool] = is_email,
-    *,
-    on_bad_phone: Literal["refuse", "drop"] = "refuse",
-) -> Payload:
-    """The payload with its identifiers checked and the phone number in E.164.
-
-    Raises ``Ended`` with the discard that names the identifier at fault.
-    """
-    found = prepare_identifiers(payload, allow=allow, is_email=is_email, on_bad_phone=on_bad_phone)
-    checked = {**payload, **found}
-    for name in allow:
-        if name not in found:
-            checked.pop(name, None)
-    checked.pop("country_code", None)
-    return checked
 
 
 def without(payload: Payload, names: Iterable[str]) -> Payload:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from destination.action import Action, Payload
 from destination.klaviyo.actions import upsert_profile
 from destination.klaviyo.email import is_public_email
-from destination.klaviyo.identifiers import PROFILE
+from destination.klaviyo.identifiers import PROFILE, with_identifiers
 from destination.klaviyo.imports import BATCH
 from destination.klaviyo.order import membership
 from destination.klaviyo.payloads import (
@@ -19,7 +19,6 @@ from destination.klaviyo.payloads import (
     PROPERTIES,
     PROPERTY_OPERATIONS,
     require_list,
-    with_identifiers,
 )
 
 

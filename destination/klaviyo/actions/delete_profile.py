@@ -8,8 +8,8 @@ from destination.errors import Ended
 from destination.fields import Field
 from destination.klaviyo import requests
 from destination.klaviyo.consent import DECIDED_AT, STAMP, note_no, with_decision
-from destination.klaviyo.identifiers import PROFILE
-from destination.klaviyo.payloads import COUNTRY, EMAIL, EXTERNAL_ID, PHONE, with_identifiers
+from destination.klaviyo.identifiers import PROFILE, with_identifiers
+from destination.klaviyo.payloads import COUNTRY, EMAIL, EXTERNAL_ID, PHONE
 from destination.klaviyo.people import Found, find, who
 from destination.klaviyo.verdict import verdict
 from destination.sending import Account

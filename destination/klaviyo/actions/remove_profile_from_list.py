@@ -10,7 +10,7 @@ from destination.delivery import Delivered, Discard, Dropped, Outcome
 from destination.errors import Ended
 from destination.klaviyo import requests
 from destination.klaviyo.batch import send_rows
-from destination.klaviyo.identifiers import PROFILE
+from destination.klaviyo.identifiers import PROFILE, with_identifiers
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.order import membership
@@ -22,7 +22,6 @@ from destination.klaviyo.payloads import (
     LIST_ID,
     PHONE,
     require_list,
-    with_identifiers,
 )
 from destination.klaviyo.people import Found, find, who
 from destination.sending import Account

@@ -22,9 +22,10 @@ from destination.klaviyo.consent import (
     still_wanted,
     with_decision,
 )
+from destination.klaviyo.identifiers import with_identifiers
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.order import consent
-from destination.klaviyo.payloads import EMAIL, with_identifiers
+from destination.klaviyo.payloads import EMAIL
 from destination.sending import Account, Request
 
 Build = Callable[[Iterable[str]], Request]

@@ -10,7 +10,7 @@ from destination.delivery import Outcome
 from destination.fields import Field
 from destination.klaviyo import requests
 from destination.klaviyo.batch import send_rows
-from destination.klaviyo.identifiers import EVENT
+from destination.klaviyo.identifiers import EVENT, with_identifiers
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.model import (
     digest,
@@ -26,7 +26,6 @@ from destination.klaviyo.payloads import (
     EXTERNAL_ID,
     PHONE,
     PROPERTY_OPERATIONS,
-    with_identifiers,
     with_time,
     without,
 )
@@ -75,8 +74,11 @@ def prepare(payload: Payload, now: float) -> Payload:
 
 def prepare_event(payload: Payload, now: float) -> Payload:
     """The payload with its profile and time checked. Raises ``Ended``."""
-    profile = with_identifiers(payload["profile"], WHO)
-    return with_time({**payload, "profile": profile}, "time", now)
+    given = payload["profile"]
+    profile = with_identifiers(given, WHO)
+    if profile is not given:
+        payload = {**payload, "profile": profile}
+    return with_time(payload, "time", now)
 
 
 def identified(payload: Payload) -> Payload:

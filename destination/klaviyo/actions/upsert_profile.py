@@ -6,7 +6,7 @@ from destination.action import Action, Payload
 from destination.delivery import Outcome
 from destination.fields import Field
 from destination.klaviyo import model, requests
-from destination.klaviyo.identifiers import PROFILE
+from destination.klaviyo.identifiers import PROFILE, with_identifiers
 from destination.klaviyo.imports import BATCH
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import OPERATIONS
@@ -21,7 +21,6 @@ from destination.klaviyo.payloads import (
     PHONE,
     PROPERTIES,
     PROPERTY_OPERATIONS,
-    with_identifiers,
 )
 from destination.klaviyo.profiles import save_profile
 from destination.klaviyo.verdict import noted, verdict

@@ -9,7 +9,13 @@ import pytest
 from destination.delivery import Discard
 from destination.errors import Ended
 from destination.klaviyo.email import is_public_email
-from destination.klaviyo.identifiers import EVENT, NAMES, PROFILE, prepare_identifiers
+from destination.klaviyo.identifiers import (
+    EVENT,
+    NAMES,
+    PROFILE,
+    prepare_identifiers,
+    with_identifiers,
+)
 
 
 def refusal(payload: dict[str, Any], **options: Any) -> Discard:
@@ -41,6 +47,30 @@ def test_the_allowed_identifiers_come_back_clean_and_in_klaviyo_s_order() -> Non
     ]
     assert payload == before
     assert prepare_identifiers(payload, allow=EVENT)["anonymous_id"] == "a1"
+
+
+def test_a_payload_keeps_what_is_no_identifier_and_its_order() -> None:
+    """What is empty, or told how to read a phone number, is left out."""
+    payload = {
+        "first_name": "Ana",
+        "external_id": 7,
+        "country_code": "US",
+        "phone_number": "(415) 555-2671",
+        "email": "",
+        "title": None,
+    }
+    before = dict(payload)
+    ready = with_identifiers(payload, PROFILE)
+    assert list(ready.items()) == [
+        ("first_name", "Ana"),
+        ("external_id", "7"),
+        ("phone_number", "+14155552671"),
+        ("title", None),
+    ]
+    assert payload == before
+    assert with_identifiers(ready, PROFILE) is ready
+    bad = {"email": "ana@acme.io", "phone_number": "12"}
+    assert with_identifiers(bad, PROFILE, on_bad_phone="drop") == {"email": "ana@acme.io"}
 
 
 @pytest.mark.parametrize(
