@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import end_to_end, intake
+from benchmarks import cold_start, drain, end_to_end, growth, intake, latency, transform
 from benchmarks.machine import described
 from benchmarks.report import Report
 
-MEASURES = {"intake": intake.measure, "end-to-end": end_to_end.measure}
+MEASURES = {
+    "transform": transform.measure,
+    "intake": intake.measure,
+    "end-to-end": end_to_end.measure,
+    "drain": drain.measure,
+    "latency": latency.measure,
+    "growth": growth.measure,
+    "cold-start": cold_start.measure,
+}
 
 
 def main() -> None:
@@ -24,6 +32,7 @@ def main() -> None:
         "--only", action="append", default=[], metavar="WHAT=A,B", help="such as shape=batch"
     )
     parser.add_argument("--json", type=Path, default=Path("benchmarks.json"), help="where to write")
+    parser.add_argument("--append", action="store_true", help="add runs to those in the file")
     options = parser.parse_args()
     runs = options.runs or (1 if options.quick else 5)
     report = Report(described(), runs=runs, quick=options.quick, file=options.events)
@@ -31,11 +40,13 @@ def main() -> None:
     for each in options.only:
         name, _, values = each.partition("=")
         report.choose(name, values.split(","))
+    if options.append:
+        report.resume(options.json)
     for name in options.names or MEASURES:
         report.section = name
         print(f"\n== {name}")
         MEASURES[name](report)
-    report.write(options.json)
+        report.write(options.json)
     print(f"\nwritten to {options.json}")
 
 

@@ -11,7 +11,10 @@ from benchmarks.load import Answered
 def check_accepted(installed: Installation, answered: Answered, events: int) -> None:
     """Every event was answered 200 and is counted as accepted, none as duplicate or refused."""
     assert not answered.refused, f"{answered.refused} requests were refused\n{installed.logs()}"
-    found = {field.partition("|")[2]: by for field, by in installed.hash("sources").items()}
+    found: dict[str, int] = {}
+    for field, by in installed.hash("sources").items():
+        name = field.partition("|")[2]
+        found[name] = found.get(name, 0) + by
     ended = found.get("accepted", 0) + found.get("unmatched", 0)
     assert found.get("received") == events == ended, f"{events} events were posted: {found}"
 
@@ -24,11 +27,13 @@ def check_arrived(installed: Installation, *, exact: bool) -> None:
     """
     counts = installed.counts()
     assert not counts["imbalance"], counts["imbalance"]
-    mappings = counts["connections"]["default"]["mappings"]
-    delivered = sum(each["delivered"] for each in mappings.values())
-    others = {
-        name: each for name, each in mappings.items() if each["accepted"] != each["delivered"]
-    }
+    mappings = [
+        {"connection": connection, "mapping": mapping, **states}
+        for connection, each in counts["connections"].items()
+        for mapping, states in each["mappings"].items()
+    ]
+    delivered = sum(each["delivered"] for each in mappings)
+    others = [each for each in mappings if each["accepted"] != each["delivered"]]
     assert not others, f"not everything was delivered: {others}"
     marks = Counter(mark for arrival in installed.arrivals() for mark in arrival.marks)
     twice = [mark for mark, times in marks.items() if times > 1]

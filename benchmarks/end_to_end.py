@@ -16,6 +16,9 @@ SHAPES: dict[str, tuple[str, int, int, int]] = {
 }
 """Kind of event, events a request, connections, events."""
 
+PEOPLE = {"row": 1.0, "identify": 0.7}
+"""Persons per event; a quarter of all others: a shop's customer is seen four times."""
+
 TITLES = {
     "single": "single posts, tracks",
     "batch": "SDK batches of 100, tracks",
@@ -45,7 +48,7 @@ def one(
 ) -> Run:
     """One run, from nothing."""
     installed.clear()
-    people = max(1, events // 4) if kind != "row" else events
+    people = max(1, int(events * PEOPLE.get(kind, 0.25)))
     load = Load(installed.port, kind, events, size, connections, "e2e", people, file=report.file)
     generator = Generator(load)
     before = installed.cpu()

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +21,7 @@ import msgspec
 import redis
 
 from benchmarks.imitation import Arrival, Seen
-from benchmarks.load import KEY
+from benchmarks.load import source_key
 from benchmarks.machine import (
     ROOT,
     cpu_seconds,
@@ -40,13 +41,18 @@ MEMORY = "6gb"
 
 @dataclass(slots=True)
 class Plan:
-    """How to install it: ``mappings`` are files by name, ``latency`` is Klaviyo's, in seconds."""
+    """How to install it: ``mappings`` are files by name, ``latency`` is Klaviyo's, in seconds.
+
+    Each of the ``connections``, accounts at Klaviyo, has a source of its own. Klaviyo's rate limits
+    are lifted unless ``limits`` is true.
+    """
 
     fsync: str = "always"
     workers: int = 1
     latency: float = 0.0
     mappings: dict[str, bytes] = field(default_factory=lambda: mappings("segment.json"))
     settings: dict[str, str] = field(default_factory=dict)
+    connections: int = 1
     limits: bool = False
     redis_url: str = ""
 
@@ -62,7 +68,7 @@ class Installation:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.folder = Path(tempfile.mkdtemp(prefix="dst-bench-"))
-        self.port, self._klaviyo_port = _free_port(), _free_port()
+        self.port, self._klaviyo_port = free_port(), free_port()
         self._embedded = EmbeddedRedis(
             self.folder / "redis", maxmemory=MEMORY, appendfsync=plan.fsync
         )
@@ -92,6 +98,7 @@ class Installation:
         folder.mkdir()
         for name, text in self.plan.mappings.items():
             (folder / name).write_bytes(text)
+        (self.folder / "destination.toml").write_text(self._connections())
         if not self.plan.redis_url:
             self._embedded.start()
         self.redis = redis.Redis.from_url(self.redis_url)
@@ -99,7 +106,15 @@ class Installation:
         _pin(self.redis_pid, measured_cores())
         self._start("klaviyo", python("benchmarks.imitation", *self._imitation()), other_cores())
         self.start_server()
-        self.start_workers()
+        self.start_workers(self.plan.workers)
+        self.workers_waiting()
+
+    def _connections(self) -> str:
+        return "\n".join(
+            f'[connections.c{number}]\nklaviyo_api_key = "pk_{number}"\n'
+            f'[sources.s{number}]\nwrite_keys = ["{source_key(number)}"]\nconnection = "c{number}"'
+            for number in range(self.plan.connections)
+        )
 
     def _imitation(self) -> tuple[str, str]:
         return str(self._klaviyo_port), str(self.plan.latency)
@@ -112,18 +127,25 @@ class Installation:
         until(self._ready, 30, self.logs, 0.005)
         self.ready_seconds = time.monotonic() - began
 
-    def start_workers(self) -> None:
-        """Start the workers."""
+    def start_workers(self, workers: int) -> None:
+        """Start so many workers; ``workers_waiting`` tells when they have started."""
         module = "destination" if self.plan.limits else "benchmarks.unlimited"
-        for number in range(self.plan.workers):
+        for number in range(workers):
             self._start(f"worker-{number + 1}", python(module, "work"), measured_cores())
+
+    def workers_waiting(self) -> None:
+        """Wait until every worker has told RQ that it is there: from then on it only waits."""
+        until(lambda: self._workers() == self.plan.workers, 120, self.logs, 0.02)
+        time.sleep(0.3)
+
+    def _workers(self) -> int:
+        found: Any = self.redis.scard("rq:workers")
+        return int(found)
 
     def _start(self, name: str, command: list[str], places: list[int]) -> None:
         settings = {
             "REDIS_URL": self.redis_url,
             "KLAVIYO_API_URL": f"http://127.0.0.1:{self._klaviyo_port}",
-            "KLAVIYO_API_KEY": "pk_bench",
-            "DESTINATION_WRITE_KEY": KEY,
             "DESTINATION_MAPPINGS": str(self.folder / "mappings"),
             **self.plan.settings,
         }
@@ -152,9 +174,17 @@ class Installation:
                 process.kill()
                 process.wait()
 
-    def end_workers(self) -> None:
-        """Stop the workers."""
-        self.end(*[name for name in self._processes if name.startswith("worker")])
+    @contextlib.contextmanager
+    def workers_stopped(self) -> Iterator[None]:
+        """Let the workers stand still."""
+        workers = [each for name, each in self._processes.items() if name.startswith("worker")]
+        for worker in workers:
+            worker.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Stop everything and forget its data."""
@@ -223,8 +253,8 @@ class Installation:
 
     def pending(self) -> int:
         """Deliveries that have not ended."""
-        counts = self.hash("default:counts")
-        return sum(by for field, by in counts.items() if field.endswith("|pending"))
+        counts = [self.hash(f"c{number}:counts") for number in range(self.plan.connections)]
+        return sum(by for each in counts for field, by in each.items() if "|pending" in field)
 
     def settle(self, seconds: float = 300) -> None:
         """Wait until nothing is pending."""
@@ -254,7 +284,8 @@ def _pin(pid: int, places: list[int]) -> None:
     os.sched_setaffinity(pid, places)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import gc
+import itertools
 import select
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -23,9 +23,13 @@ import msgspec
 from benchmarks.events import made, numbered, read, templates
 from benchmarks.machine import environ, other_cores, python, quantile
 
-KEY = "bench"
 PATIENCE = 60
 """Seconds without any answer after which it is given up."""
+
+
+def source_key(number: int) -> str:
+    """The write key of a source."""
+    return f"bench-{number}"
 
 
 class Load(msgspec.Struct):
@@ -33,7 +37,7 @@ class Load(msgspec.Struct):
 
     With ``every`` seconds above 0 requests start at that distance, else each connection sends its
     next one when the last is answered. ``first`` is the number of the first event. Requests are
-    built as they are sent where ``built`` is false.
+    built as they are sent where ``built`` is false. They take turns in coming from ``sources``.
     """
 
     port: int
@@ -47,6 +51,7 @@ class Load(msgspec.Struct):
     every: float = 0.0
     file: str = ""
     built: bool = True
+    sources: int = 1
 
 
 class Answered(msgspec.Struct):
@@ -76,19 +81,20 @@ def requests(load: Load) -> Iterator[bytes]:
     lines = [
         f"POST {'/v1/track' if single else path} HTTP/1.1",
         "host: 127.0.0.1",
-        f"authorization: Basic {base64.b64encode(f'{KEY}:'.encode()).decode()}",
         "content-type: application/json",
         "user-agent: bench/1",
-        "content-length: ",
+        "authorization: Basic ",
     ]
-    head = "\r\n".join(lines).encode()
-    while part := list(islice(stream, load.size)):
+    start = "\r\n".join(lines).encode()
+    keys = [base64.b64encode(f"{source_key(number)}:".encode()) for number in range(load.sources)]
+    heads = itertools.cycle([start + key + b"\r\ncontent-length: " for key in keys])
+    while part := list(itertools.islice(stream, load.size)):
         body = b",".join(part)
         if load.kind == "row":
             body = b"[" + body + b"]"
         elif not single:
             body = b'{"batch":[' + body + b'],"sentAt":"2026-01-01T00:00:00.401Z"}'
-        yield head + b"%d\r\n\r\n" % len(body) + body
+        yield next(heads) + b"%d\r\n\r\n" % len(body) + body
 
 
 class Poster:

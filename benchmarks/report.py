@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,14 +51,15 @@ class Report:
         asked = self._choices.get(name)
         return [value for value in values if asked is None or str(value) in asked]
 
-    def scaled(self, count: int) -> int:
+    def scaled(self, count: int, least: int = 1000) -> int:
         """A number of events, smaller in a quick run."""
-        return max(1000, count // 5) if self.quick else count
+        return max(least, count // 5) if self.quick else count
 
-    def runs(self, name: str) -> Iterator[int]:
-        """The numbers of the runs of a measurement, which is printed after the last."""
+    def runs(self, *names: str) -> Iterator[int]:
+        """The numbers of the runs of measurements, which are printed after the last."""
         yield from range(self._runs)
-        self.show(name)
+        for name in names:
+            self.show(name)
 
     def add(self, name: str, run: Run) -> None:
         """Note one run."""
@@ -66,7 +67,7 @@ class Report:
 
     def show(self, name: str) -> None:
         """Print a measurement."""
-        print(f"{name}")
+        print(name)
         for figure, (middle, least, most) in self.summary(f"{self.section}: {name}").items():
             print(f"    {figure:<28}{_number(middle):>12}   [{_number(least)} .. {_number(most)}]")
 
@@ -81,18 +82,28 @@ class Report:
             for figure, values in found.items()
         }
 
+    def resume(self, path: Path) -> None:
+        """Go on where an earlier report of the same commit stopped."""
+        if not path.exists():
+            return
+        document = json.loads(path.read_text())
+        earlier = document["machine"]["commit"]
+        if earlier != self.machine["commit"]:
+            raise SystemExit(f"{path} is of commit {earlier}; write to another file")
+        for name, measured in document["measured"].items():
+            self.measured[name] = [Run(**run) for run in measured["runs"]]
+
     def write(self, path: Path) -> None:
         """All runs and their medians as JSON."""
         document = {
             "machine": self.machine,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "runs": self._runs,
             "measured": {
                 name: {
                     "median": {k: v[0] for k, v in self.summary(name).items()},
                     "least": {k: v[1] for k, v in self.summary(name).items()},
                     "most": {k: v[2] for k, v in self.summary(name).items()},
-                    "runs": [run.all_figures() for run in runs],
+                    "runs": [asdict(run) for run in runs],
                 }
                 for name, runs in self.measured.items()
             },
