@@ -124,11 +124,14 @@ class Pass:
         self, deliveries: list[tuple[int, Delivery]], batched: bool, ends: dict[int, Outcome]
     ) -> None:
         numbers = [number for number, _delivery in deliveries]
-        route = self._routes[self._rows[numbers[0]].route]
+        routes = [self._routes[name] for name in {self._rows[number].route for number in numbers}]
+        action, most = routes[0].action, min(route.rows for route in routes)
+        if batched and action.batch and most < action.batch.rows:
+            action = replace(action, batch=replace(action.batch, rows=most))
         seen: dict[int, list[Exchange]] = {}
         outcomes = deliver(
             [delivery for _number, delivery in deliveries],
-            route.action,
+            action,
             self._working.account_for(seen, self._ours, self._until),
             batched=batched,
             spread=self._spread,

@@ -33,6 +33,11 @@ JOB_SECONDS = 5.0
 THREADS = 8
 """Single-record requests under way at once; more only queue for the account's rate limit."""
 
+SIDE_BY_SIDE, PASS_ROWS = 4, 8000
+"""A pass may grow to so many times a request's rows, which then travel at once: measured with 0.3 s
+for an answer, a third faster. But not beyond so many rows: a pass is held in memory.
+"""
+
 DEADLY = 20
 """Workers that died in a row with one row in hand before that row is buried."""
 
@@ -165,7 +170,8 @@ class Worker:
             lane.commit(record)
             return False
         most = min(max(mine, default=1), lane.length())
-        rows = lane.read(max(1, (most >> max(first[0].attempts, crashes - 1, 0)) * grown))
+        some = (most >> max(first[0].attempts, crashes - 1, 0)) * grown
+        rows = lane.read(max(1, min(some, max(most, min(SIDE_BY_SIDE * most, PASS_ROWS)))))
         routes = working.versions.routes(routes, rows)
         blocked = lane.parked({row.person for row in rows})
         free = [row for row in rows if row.person not in blocked]

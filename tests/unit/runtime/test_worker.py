@@ -601,3 +601,24 @@ def test_rows_of_one_person_that_fail_in_one_request_keep_their_order(
     worker.send("default", "a")
     run(worker)
     assert [name for names in sent[1:] for name in names] == ["e1", "e3", "e4", "e5"]
+
+
+def test_a_request_holds_no_more_rows_than_its_mapping_says(
+    worker: Worker, redis_url: str, scripts: Scripts
+) -> None:
+    """However many passes went well before."""
+    sizes: list[int] = []
+
+    def perform(payloads: Sequence[dict[str, Any]], _account: Any) -> list[Outcome]:
+        sizes.append(len(payloads))
+        return [Delivered()] * len(payloads)
+
+    route = worker.working["default"].mappings.routes()["a"]
+    action = dataclasses.replace(route.action, batch=Batch(1000, 10**6, 10**5, perform))
+    small = dataclasses.replace(route.mapping, batch=BatchOptions(size=5))
+    fixed = Fixed({"a": dataclasses.replace(route, action=action, mapping=small)})
+    worker.working["default"].mappings = fixed  # type: ignore[assignment]  # a fake
+    accept(redis_url, *((f"e{number}", f"p{number}", "a") for number in range(200)))
+    worker.send("default", "a")
+    assert counts(scripts)["delivered"] == 200
+    assert max(sizes) == 5
