@@ -143,7 +143,7 @@ class Erasure:
         body = decode(row.event)
         if not self.subject.concerns(body) and not self.subject.mentioned(message):
             return False
-        if _received(body) > self.at + SKEW:
+        if self.at + SKEW < _received(body) <= time.time():
             return False
         asks = isinstance(body, dict) and body.get("type") == "delete"
         if asks or row.mapping in self._withdrawing:
