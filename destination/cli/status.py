@@ -10,6 +10,7 @@ import click
 
 from destination.cli.parts import redis_of
 from destination.event import decode, encode
+from destination.runtime.conflicts import conflicts
 from destination.runtime.counts import STATES, imbalance, read_counts
 from destination.runtime.store import PREFIX, Scripts, connect
 from destination.settings import describe, load_settings
@@ -17,8 +18,14 @@ from destination.settings import describe, load_settings
 
 @click.command()
 @click.option("--settings", "settings_", is_flag=True, help="Print every setting, secrets masked.")
+@click.option(
+    "--conflicts",
+    "conflicts_",
+    is_flag=True,
+    help="Print some events that came under the id of another event, and were not taken.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def status(settings_: bool, form: str) -> None:
+def status(settings_: bool, conflicts_: bool, form: str) -> None:
     """Show the counts: accepted, delivered, dropped, dead, pending. Status 1 when they are off."""
     settings = load_settings()
     if settings_:
@@ -29,6 +36,11 @@ def status(settings_: bool, form: str) -> None:
         return
     client = connect(redis_of(settings))
     try:
+        if conflicts_:
+            for name in settings.connections:
+                for each in conflicts(client, name):
+                    click.echo(encode(each))
+            return
         counts = read_counts(Scripts(client), settings.connections)
         halts: Any = {
             name: client.hget(f"{PREFIX}{name}:halt", "reason") for name in settings.connections

@@ -9,6 +9,8 @@ from destination.runtime.store import PREFIX, Scripts
 
 STATES = ("accepted", "delivered", "dropped", "dead", "pending")
 SOURCE_STATES = ("received", "accepted", "duplicate", "unmatched", "refused")
+CONFLICTING = "conflicting"
+"""Those of the duplicates that said something else than the event whose id they came under."""
 
 Counts = dict[str, Any]
 
@@ -16,7 +18,7 @@ Counts = dict[str, Any]
 def read_counts(scripts: Scripts, connections: Iterable[str], *, audit: bool = True) -> Counts:
     """Exact integers, read in one step.
 
-    ``{"sources": {NAME: {received, accepted, duplicate, unmatched, refused}},
+    ``{"sources": {NAME: {received, accepted, duplicate, unmatched, refused, conflicting}},
     "connections": {NAME: {accepted, delivered, dropped, dead, pending, standing, letters, "mappings":
     {NAME: {the first five, "reasons": {"dropped:CODE": n}}}}}}``. For each source ``received =
     accepted + duplicate + unmatched + refused``; everywhere ``accepted = delivered + dropped +
@@ -27,7 +29,8 @@ def read_counts(scripts: Scripts, connections: Iterable[str], *, audit: bool = T
     answer: Counts = {"sources": {}, "connections": {}}
     for field, value in _pairs(sources):
         name, _, state = field.rpartition("|")
-        answer["sources"].setdefault(name, dict.fromkeys(SOURCE_STATES, 0))[state] = int(value)
+        none = dict.fromkeys((*SOURCE_STATES, CONFLICTING), 0)
+        answer["sources"].setdefault(name, none)[state] = int(value)
     for name, flat, standing, letters in rest:
         totals = _connection(flat)
         totals["standing"] = int(standing) if int(standing) >= 0 else None

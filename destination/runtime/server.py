@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from destination.runtime.alerts.alerting import Alerting
+from destination.runtime.conflicts import Conflicts
 from destination.runtime.delivery.accounts import Accounts, Questions
 from destination.runtime.erasure.erasing import Deletions
 from destination.runtime.http.wire import GuardedProtocol
@@ -54,7 +55,7 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
     recorder = Recorder(client, settings.record_events)
     deletions = Deletions(client, enabled=settings.erase_on_delete)
     crowding = Crowding(client, settings.lane_limit)
-    gate = Gate(settings, intake, recorder, deletions, crowding)
+    gate = Gate(settings, intake, recorder, deletions, crowding, Conflicts(client))
     watch = Watch(client, settings)
     admin = Admin(settings, redis_url, watch)
     asked = accounts or Accounts(settings, redis_url)

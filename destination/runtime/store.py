@@ -8,7 +8,8 @@ key                                     type    meaning
 ``destination:due``                     zset    lane (``C<TAB>L``) -> ms at which it wants a worker
 ``destination:lanes``                   set     every lane that was ever used
 ``destination:sources``                 hash    ``source|field`` -> count
-``destination:C:seen:W:B``              hash    dedupe ids of window W, bucket B (a field each)
+``destination:C:seen:W:B``              hash    dedupe ids of window W, bucket B (a field each, with
+                                                a digest of what the event said)
 ``destination:C:lane:L``                list    rows to deliver, first accepted first
 ``destination:C:lease:L``               string  token of the worker that has the lane, with a TTL
 ``destination:C:hold:L``                string  reason for which the lane waits, with a TTL
@@ -23,6 +24,7 @@ key                                     type    meaning
 ``destination:C:recent``                list    the last deliveries, newest first, no personal data
 ``destination:C:versions``              hash    version of a mapping -> its text, to be replayed with
 ``destination:C:recorded``              list    the last events, newest first, where they are recorded
+``destination:C:conflicts``             list    events under an id that was known, newest first
 ``destination:C:no``                    zset    keyed digest of an address -> when it was withdrawn
 ``destination:C:erased``                zset    keyed digest of an identifier or event -> when it was
                                                 erased
@@ -48,7 +50,7 @@ key                                     type    meaning
 A lane is named after the mapping whose rows stand in it, or after what the actions that share it
 must keep in order (``lists``, ``consent``). A row is its mapping's name, a line feed and a JSON
 ``Row``. Hash buckets of up to 128 short fields are one small block of memory in
-Redis: about 22 bytes per dedupe id, where a key of its own takes 100 and more.
+Redis: about 26 bytes per dedupe id, where a key of its own takes 100 and more.
 """
 
 from __future__ import annotations

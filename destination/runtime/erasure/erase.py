@@ -14,6 +14,7 @@ from destination.errors import DestinationError, SettingsError
 from destination.event import decode
 from destination.klaviyo.consent import marks
 from destination.registry import DESTINATIONS
+from destination.runtime.conflicts import conflicts_key
 from destination.runtime.delivery.lanes import Lane, LeaseLost
 from destination.runtime.delivery.remembered import Decisions, LastSent
 from destination.runtime.erased import Erased
@@ -218,12 +219,15 @@ class Erasure:
         return {row.person for job in jobs for _key, row in lane.submitted(job.decode())}
 
     def _erase_recorded(self) -> None:
-        place = recorded_key(self.connection)
-        for text in self._client.lrange(place, 0, -1):
-            told = decode(text)
-            if self.subject.concerns(told["event"]):
-                self._events.add((told["source"], str(told["event"].get("messageId", ""))))
+        recorded, conflicting = recorded_key(self.connection), conflicts_key(self.connection)
+        for place in (recorded, conflicting):
+            for text in self._client.lrange(place, 0, -1):
+                told = decode(text)
+                if not self.subject.concerns(told["event"]):
+                    continue
                 self.receipt.recorded += 1 if self.dry else self._client.lrem(place, 1, text)
+                if place == recorded:  # the other's id is that of another event as well
+                    self._events.add((told["source"], str(told["event"].get("messageId", ""))))
 
     def _erase_recent(self) -> None:
         place = f"{self._own}recent"

@@ -38,13 +38,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event to store: ``item`` is the row without its mapping."""
+    """One event to store: ``item`` is the row without its mapping, ``content`` a digest of what it
+    says.
+    """
 
     connection: str
     source: str
     id: str
     item: bytes
     targets: tuple[Target, ...]
+    content: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ class Intake:
         return self._task is not None and not self._task.done()
 
     async def store(self, entries: Sequence[Entry], counting: Counting) -> str:
-        """Store the entries and count the rest; ``A`` (accepted) or ``D`` (duplicate) for each.
+        """Store the entries and count the rest; for each ``A`` (accepted), ``D`` (duplicate) or
+        ``C`` (its id is known, by an event that said something else).
 
         Returns when it is done in Redis. Raises ``Rejected`` with status 503 when Redis does not
         say so in time: the events may be stored all the same, and a repetition is a duplicate.
@@ -152,7 +156,7 @@ class Intake:
         for waiting in part:
             for entry in waiting.entries:
                 bucket, digest = dedupe_place(entry.source, entry.id)
-                args += [entry.connection, entry.source, bucket, digest, entry.item]
+                args += [entry.connection, entry.source, bucket, digest, entry.content, entry.item]
                 args.append(len(entry.targets))
                 for target in entry.targets:
                     args += [target.lane, target.mapping, target.wait_ms, target.size]

@@ -20,6 +20,7 @@ from destination.ingress.normalise import wants_klaviyo
 from destination.mapping.file import Mapping
 from destination.pipeline import Route, matching
 from destination.registry import DESTINATIONS
+from destination.runtime.conflicts import Conflicts, content_of
 from destination.runtime.erasure.erasing import Deletions
 from destination.runtime.intake.accept import Counting, Entry, Intake, Target
 from destination.runtime.intake.crowding import Crowding
@@ -58,12 +59,14 @@ class Gate:
         recorder: Recorder,
         deletions: Deletions,
         crowding: Crowding,
+        conflicts: Conflicts,
     ) -> None:
         self.settings = settings
         self._intake = intake
         self._recorder = recorder
         self._deletions = deletions
         self._crowding = crowding
+        self._conflicts = conflicts
         self.limits = (
             SEGMENT if settings.limits == "segment" else Limits(body_bytes=settings.body_limit)
         )
@@ -174,15 +177,32 @@ class Gate:
         if not entries and not counting.received:
             return ""
         self._crowding.admit(entries)
-        stored = iter(await self._intake.store(entries, counting))
+        answers = await self._intake.store(entries, counting)
+        if "C" in answers:
+            await self._note_conflicts(source, events, letters, answers)
+        stored = iter(answers.replace("C", "D"))
         self._recorder.note(source, events, from_client=from_client)
         return "".join(letter if letter == "U" else next(stored) for letter in letters)
+
+    async def _note_conflicts(
+        self, source: Source, events: Sequence[Event], letters: Sequence[str], answers: str
+    ) -> None:
+        wanted = (event for event, letter in zip(events, letters, strict=True) if letter == "A")
+        found = [event for event, answer in zip(wanted, answers, strict=True) if answer == "C"]
+        await self._conflicts.note(source, found)
 
     @staticmethod
     def _entry(source: Source, event: Event, targets: tuple[Target, ...]) -> Entry:
         who = person_key(person(event.body))
         row = Row(msgspec.Raw(encode(event.body)), event.id, source.name, who)
-        return Entry(source.connection, source.name, event.id, encode_item(row), targets)
+        return Entry(
+            source.connection,
+            source.name,
+            event.id,
+            encode_item(row),
+            targets,
+            content_of(event.body),
+        )
 
 
 def _check_actions(source: Source) -> None:

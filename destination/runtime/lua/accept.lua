@@ -6,9 +6,10 @@
 --       3 n                 how many counter increments follow, then n times:
 --            source field by        counts[source|field] += by
 --       then, until the end, per event:
---            connection source bucket digest item targets, then per target:
+--            connection source bucket digest content item targets, then per target:
 --            lane mapping wait_ms size
--- Returns one letter per event: A accepted, D duplicate.
+--                              content: a digest of what the event says, '' for none
+-- Returns one letter per event: A accepted, D duplicate, C duplicate in id that says something else.
 -- Keys: see store.py.
 
 local prefix, span = ARGV[1], tonumber(ARGV[2])
@@ -35,14 +36,23 @@ end
 
 while at <= #ARGV do
   local connection, source, bucket, digest = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local item, targets = ARGV[at + 4], tonumber(ARGV[at + 5])
-  at = at + 6
+  local content, item, targets = ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6])
+  at = at + 7
   local own = prefix .. connection .. ':'
   local current = own .. 'seen:' .. window .. ':' .. bucket
   local before = own .. 'seen:' .. (window - 1) .. ':' .. bucket
-  if redis.call('HEXISTS', before, digest) == 1 or redis.call('HSETNX', current, digest, '') == 0 then
-    answer[#answer + 1] = 'D'
+  local held = redis.call('HGET', before, digest)
+  if not held and redis.call('HSETNX', current, digest, content) == 0 then
+    held = redis.call('HGET', current, digest)
+  end
+  if held then
     count(sources, source .. '|duplicate')
+    if held == content or held == '' or content == '' then
+      answer[#answer + 1] = 'D'
+    else
+      answer[#answer + 1] = 'C'
+      count(sources, source .. '|conflicting')
+    end
     at = at + 4 * targets
   else
     if redis.call('HLEN', current) == 1 then

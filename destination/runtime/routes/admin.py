@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import redis.exceptions
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from destination.errors import Rejected
 from destination.event import decode
 from destination.runtime.alerts.alerting import alert_json, firing
 from destination.runtime.alerts.beats import silence
+from destination.runtime.conflicts import conflicts
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.erasure.erase import LaneBusy, erase, vars_of
 from destination.runtime.http.answers import read_body, refusal
@@ -76,6 +78,7 @@ class Admin:
             Route("/ready", self._ready),
             Route("/metrics", self._closed(self._metrics)),
             Route("/admin/alerts", self._closed(self._alerts)),
+            Route("/admin/conflicts", self._closed(self._conflicts)),
             Route("/admin/counts", self._closed(self._counts)),
             Route("/admin/deliveries", self._closed(self._deliveries)),
             Route("/admin/dead", self._closed(self._dead)),
@@ -143,6 +146,11 @@ class Admin:
             return {"alerts": told, "silence": silence(self._client)}
 
         return JSONResponse(await run_in_threadpool(read))
+
+    async def _conflicts(self, request: Request) -> Response:
+        connection = self._connection(request)
+        found = await run_in_threadpool(lambda: conflicts(self._client, connection))
+        return JSONResponse({"conflicts": [msgspec.to_builtins(each) for each in found]})
 
     async def _counts(self, request: Request) -> Response:
         audit = "audit" in request.query_params

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from destination.runtime.alerts.conditions import Alert
-from destination.runtime.counts import STATES, Counts
+from destination.runtime.counts import CONFLICTING, SOURCE_STATES, STATES, Counts
 
 
 class _Collector(Collector):
@@ -47,9 +47,17 @@ class _Collector(Collector):
             labels=["source", "state"],
         )
         for source, states in self._counts["sources"].items():
-            for state, value in states.items():
-                events.add_metric([source, state], value)
+            for state in SOURCE_STATES:
+                events.add_metric([source, state], states[state])
         yield events
+        conflicts = CounterMetricFamily(
+            "destination_conflicts",
+            "Duplicates that said something else than the event whose id they came under.",
+            labels=["source"],
+        )
+        for source, states in self._counts["sources"].items():
+            conflicts.add_metric([source], states[CONFLICTING])
+        yield conflicts
         labels = ["connection", "mapping"]
         for state in STATES:
             kind = GaugeMetricFamily if state in {"dead", "pending"} else CounterMetricFamily

@@ -121,6 +121,10 @@ OPERATING = (
     Operation("/openapi.json", "operating", "This description"),
     Operation("/docs", "operating", "This description, to read", answer=("text/html",)),
     Operation("/admin/alerts", "operating", "The alerts that fire now", auth=(ADMIN,)),
+    Operation(
+        "/admin/conflicts", "operating", "Some events that came under the id of another event",
+        auth=(ADMIN,), query=(_CONNECTION,),
+    ),
     Operation("/admin/counts", "operating", "Exact counts that add up", auth=(ADMIN,)),
     Operation(
         "/admin/deliveries", "operating", "The last deliveries, newest first",

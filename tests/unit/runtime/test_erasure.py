@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from destination.errors import Rejected
 from destination.event import encode
 from destination.klaviyo.consent import marks
+from destination.runtime.conflicts import Conflict, conflicts, conflicts_key
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.delivery.lanes import Lane, Record
 from destination.runtime.delivery.remembered import Decisions, LastSent
@@ -184,6 +185,10 @@ def filled(scripts: Scripts, redis_url: str) -> None:
         client.lpush(
             recorded_key("default"), encode(Recorded("web", {**body, "messageId": each.id}))
         )
+    for number, each in enumerate((theirs[4], others[1])):
+        body = msgspec.json.decode(each.event)
+        conflict = Conflict("web", f"c-{number}", 1.0, {**body, "messageId": f"c-{number}"})
+        client.lpush(conflicts_key("default"), encode(conflict))
     Decisions(client, "default").remember(dict.fromkeys(told_no(), 5.0))
     sent = {person_key(USER): "x", person_key("o-1"): "y"}
     LastSent(client, "default").sending("a", sent)
@@ -211,7 +216,8 @@ def test_nothing_of_a_person_is_left_anywhere(
     assert (receipt.pending, receipt.submitted, receipt.dead) == (len(THEIRS) - 3, 1, 1)
     assert after["dropped"] == before["dropped"] + gone
     assert after["mappings"]["a"]["reasons"] == {"dropped:erased": gone}
-    assert (receipt.recorded, receipt.recent, receipt.remembered) == (1, 1, 1)
+    assert (receipt.recorded, receipt.recent, receipt.remembered) == (2, 1, 1)
+    assert [each.id for each in conflicts(client, "default")] == ["c-1"]
     assert receipt.dedupe == len(THEIRS)
     assert EMAIL not in repr(receipt)
     assert USER not in repr(receipt)

@@ -107,6 +107,7 @@ def test_the_same_event_posted_again_is_a_duplicate_and_not_stored(
         "duplicate": 3,
         "unmatched": 0,
         "refused": 0,
+        "conflicting": 0,
     }
     assert imbalance(counts) == []
 
