@@ -55,7 +55,7 @@ def replace(owner: Any, name: str, new: Any) -> Any:
 
 def dedupe_off() -> None:
     """Every event is new."""
-    rewrite("accept", ("redis.call('HSETNX', current, digest, '') == 0", "false"))
+    rewrite("accept", ("redis.call('HSETNX', current, digest, content) == 0", "false"))
 
 
 def ack_before_write() -> None:
