@@ -216,4 +216,4 @@ def test_a_thousand_events_are_delivered_with_one_request(
     assert client.llen(f"destination:default:lane:{LANE}") == 0
     assert klaviyo.requests - before[0] == 1
     assert (klaviyo.bytes - before[1]) // EVENTS <= 1_250
-    work.check(trips=18, within=1_150, bytes_each=750)
+    work.check(trips=18, within=1_150, bytes_each=370)
