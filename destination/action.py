@@ -52,6 +52,7 @@ class Action:
     late replay sets it where the mapping does not.
     ``digest(payload)`` is the same for payloads of which a second in a row changes nothing; empty
     for one that must always be sent. None where sending twice is never the same as sending once.
+    ``goes_before`` names actions whose deliveries wait where an earlier one of this action waits.
     ``voids`` is True where the person's profile goes: nothing sent before it stands any more.
     ``withdraws`` is True where somebody takes back what they had agreed to: that is still done for
     whoever has been erased since.
@@ -71,6 +72,7 @@ class Action:
     stamp: str = ""
     quiet: str = ""
     digest: Callable[[Payload], str] | None = None
+    goes_before: tuple[str, ...] = ()
     voids: bool = False
     withdraws: bool = False
 

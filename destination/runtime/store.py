@@ -99,6 +99,8 @@ class Row(msgspec.Struct, omit_defaults=True):
     ``version`` is that of the mapping to use, empty for the one in force; ``live`` has a replay set
     off what a new event sets off.
 
+    ``at`` is when it was accepted, in ms since 1970 by the server's clock; 0 where that is unknown.
+
     ``mapping`` is not in the JSON but before it. ``since`` is the unix time of the first failed attempt, 0 before any; ``attempts`` counts those
     that spend the retry budget.
     """
@@ -112,6 +114,7 @@ class Row(msgspec.Struct, omit_defaults=True):
     replayed: int = 0
     version: str = ""
     live: bool = False
+    at: int = 0
     mapping: str = ""
 
     @property

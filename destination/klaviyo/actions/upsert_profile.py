@@ -73,5 +73,6 @@ ACTION = Action(
     perform=perform,
     batch=BATCH,
     order=membership_if_listed,
+    goes_before=("trackEvent", "orderCompleted"),  # what they set off at Klaviyo reads the profile
     digest=digest,
 )

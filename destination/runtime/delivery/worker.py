@@ -21,6 +21,8 @@ from destination.pipeline import Route, outcome_of
 from destination.runtime.delivery.connections import Exchange, Working
 from destination.runtime.delivery.lanes import Lane, LeaseLost, Record, Taken
 from destination.runtime.delivery.passing import LOOK_AGAIN, Pass
+from destination.runtime.delivery.precedence import LOOK_AGAIN as AFTER_OTHERS
+from destination.runtime.delivery.precedence import Precedence, leaders
 from destination.runtime.delivery.settling import Settling
 from destination.runtime.delivery.skipping import job_committed
 from destination.runtime.logs import log, told
@@ -67,6 +69,7 @@ class Worker:
         }
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="send")
         self.stopping = threading.Event()
+        self._precedence = Precedence(self.redis, time.monotonic)
 
     def stop(self) -> None:
         """Ask nothing more of Klaviyo, wait a little for what is under way, and give the lane back.
@@ -172,6 +175,13 @@ class Worker:
         most = min(max(mine, default=1), lane.length())
         some = (most >> max(first[0].attempts, crashes - 1, 0)) * grown
         rows = lane.read(max(1, min(some, max(most, min(SIDE_BY_SIDE * most, PASS_ROWS)))))
+        free_to_go = self._precedence.first(lane.connection, leaders(lane.name, routes), rows)
+        if not free_to_go:
+            record = Record()
+            record.hold(AFTER_OTHERS, "waits_for_earlier")
+            lane.commit(record)
+            return False
+        rows = rows[:free_to_go]
         routes = working.versions.routes(routes, rows)
         blocked = lane.parked({row.person for row in rows})
         free = [row for row in rows if row.person not in blocked]

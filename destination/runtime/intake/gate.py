@@ -194,7 +194,8 @@ class Gate:
     @staticmethod
     def _entry(source: Source, event: Event, targets: tuple[Target, ...]) -> Entry:
         who = person_key(person(event.body))
-        row = Row(msgspec.Raw(encode(event.body)), event.id, source.name, who)
+        now = int(time.time() * 1000)
+        row = Row(msgspec.Raw(encode(event.body)), event.id, source.name, who, at=now)
         return Entry(
             source.connection,
             source.name,

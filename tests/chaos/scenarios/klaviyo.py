@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from email.utils import formatdate
 from typing import Any
@@ -156,6 +157,33 @@ def an_edge_that_suspects_us(ordeal: Ordeal) -> None:
     ordeal.installation.fault("edge", match=WRITES, status=403, html=True, times=4)
     trickle_in(ordeal, 12)
     assert not ordeal.installation.halted()
+
+
+@scenario("I6")
+def a_profile_before_its_events(ordeal: Ordeal) -> None:
+    """Posted one behind the other, the identify call is at Klaviyo first, though imports are slow."""
+    installation = ordeal.installation
+    installation.fault("slow imports", match=IMPORT, delay=1.2)
+    tag, started = "first", len(installation.requests())
+    pairs = []
+    for number in range(300):
+        person = 5000 + number
+        pairs.append(
+            (
+                message("identify", 2 * number, person, tag=tag),
+                message("track", 2 * number + 1, person, tag=tag),
+            )
+        )
+    for begin in range(0, len(pairs), 10):
+        ordeal.post([each for pair in pairs[begin : begin + 10] for each in pair], batch=20)
+        time.sleep(0.15)
+    assert installation.drained(60), installation.logs()
+    at: dict[str, int] = {}
+    for number, asked in enumerate(installation.requests()[started:]):
+        for mid in re.findall(rf"'({tag}-\d+)'", str(asked["body"])):
+            at.setdefault(mid, number)
+    late = [track.id for identify, track in pairs if at[track.id] <= at[identify.id]]
+    assert not late, f"{len(late)} of {len(pairs)} events went before their person: {late[:5]}"
 
 
 CONFLICTS: tuple[Any, ...] = (

@@ -10,12 +10,15 @@ from destination.runtime.intake.accept import Counting, Entry, Intake, Target, a
 from destination.runtime.store import Row, encode_item
 
 
-def accept(url: str, *events: tuple[str, ...], item: bytes | None = None) -> str:
-    """Accept events given as (id, person, mapping[, lane]); the letter of each."""
+def accept(url: str, *events: tuple[str, ...], item: bytes | None = None, at: int = 0) -> str:
+    """Accept events given as (id, person, mapping[, lane]); the letter of each.
+
+    ``at`` is when that was, in ms since 1970.
+    """
 
     def entry(name: str, person: str, mapping: str, lane: str = "") -> Entry:
         body = msgspec.Raw(msgspec.json.encode({"messageId": name}))
-        stored = item or encode_item(Row(body, name, "web", person))
+        stored = item or encode_item(Row(body, name, "web", person, at=at))
         target = Target(lane or mapping, mapping, 0, 100)
         return Entry("default", "web", name, stored, (target,))
 
