@@ -146,18 +146,22 @@ class _Sender(Generic[T]):
         if len(named) == len(part):
             self.discard(part, response)
         elif named:
-            self.apart(named, part)
+            self.apart(named, part, response)
         else:
             self.search(part, response)
 
     def discard(self, part: Part, response: Response) -> None:
         self.outcomes.update(zip(part, _discards(part, response, self.account.now), strict=True))
 
-    def apart(self, named: Part, part: Part) -> None:
+    def apart(self, named: Part, part: Part, response: Response) -> None:
         """Try the named rows by themselves: wrong pointers must not cost good rows their delivery."""
         self.settle(named)
-        guilty = all(isinstance(self.outcomes.get(index), Discard) for index in named)
-        self.settle([index for index in part if index not in set(named)], trust=guilty)
+        rest = [index for index in part if index not in set(named)]
+        guilty = [isinstance(self.outcomes.get(index), Discard) for index in named]
+        if any(guilty) or self.rest is not None:
+            self.settle(rest, trust=all(guilty))
+        else:  # so the bad row is among the others, and to send them together would be in vain
+            self.search(rest, response)
 
     def search(self, part: Part, response: Response) -> None:
         """Find one bad row in ``part``, which was refused, then send the others together."""

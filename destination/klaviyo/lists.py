@@ -69,8 +69,11 @@ def get_list(id_: str, account: Account) -> tuple[str, str]:
         response = ask(requests.get_list(id_), account)
     except Ended as ended:
         raise Ended(_without_list(ended.outcome) or ended.outcome) from None
-    found = response.json()["data"] if id_of(response) else {}
-    return id_of(response), str(attributes_of(found).get("name") or "")
+    found = id_of(response)
+    if found != id_:
+        message = f"asked for the list {id_[:60]!r}, Klaviyo answered with {found[:60]!r}"
+        raise Ended(Discard("list_not_found", message, "list_id", response.status))
+    return found, str(attributes_of(response.json()["data"]).get("name") or "")
 
 
 def all_lists(account: Account) -> list[tuple[str, str]]:

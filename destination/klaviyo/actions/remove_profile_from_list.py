@@ -23,7 +23,7 @@ from destination.klaviyo.payloads import (
     PHONE,
     require_list,
 )
-from destination.klaviyo.people import Found, find, who
+from destination.klaviyo.people import Found, Who, find, who
 from destination.sending import Account
 
 LIMIT = BULK["remove_profiles_from_list"]
@@ -56,7 +56,8 @@ def _remove(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
             payloads
         )
     found = find(payloads, account)
-    ids = [each["id"] for each in found.profiles]
+    wanted = frozenset[Who]().union(*(who(each) for each in payloads if not _refused(each, found)))
+    ids = found.ids(wanted) if wanted else []
     sent = send_rows(
         ids, lambda some: requests.remove_profiles_from_list(target, some), account, LIMIT
     )
@@ -65,16 +66,21 @@ def _remove(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
 
 
 def _end(payload: Payload, found: Found, ends: dict[str, Outcome]) -> Outcome:
-    """The worst that became of the payload's identifiers and of their profiles."""
-    names = who(payload)
-    refused: list[Outcome] = [found.refused[name] for name in names if name in found.refused]
-    mine = [ends[id_] for id_ in found.ids(names)]
-    for outcome in (*mine, *refused):
+    """The worst that became of the payload's profiles; a refused identifier ends it before."""
+    refused = _refused(payload, found)
+    if refused:
+        return refused[0]
+    mine = [ends[id_] for id_ in found.ids(who(payload))]
+    for outcome in mine:
         if not isinstance(outcome, Delivered) and not _gone(outcome):
             return outcome
     if not mine:
         return Dropped("profile_not_found", "Klaviyo knows nobody by these identifiers")
     return Delivered()
+
+
+def _refused(payload: Payload, found: Found) -> list[Discard]:
+    return [found.refused[name] for name in sorted(who(payload)) if name in found.refused]
 
 
 def _gone(outcome: Outcome) -> bool:

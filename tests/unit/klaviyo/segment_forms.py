@@ -18,7 +18,7 @@ def seen(request: Request) -> Json:
     query.pop("page[size]", None)  # rule: look-ups ask for full pages
     return {
         "method": request.method,
-        "path": request.path,
+        "path": unquote(request.path),
         "filter": query.get("filter"),
         "json": request.json,
     }
@@ -29,7 +29,7 @@ def recorded(request: Json) -> Json:
     path, _, query = request["path"].partition("?")
     return {
         "method": request["method"],
-        "path": path.rstrip("/"),
+        "path": unquote(path.rstrip("/")),
         "filter": unquote(query.removeprefix("filter=")) if query else None,
         "json": request.get("json"),
     }
@@ -46,11 +46,13 @@ def text(value: Any) -> str:
 
 
 def normal(value: Any) -> Any:
-    """Whole numbers as integers."""
+    """Numbers by the value that JavaScript reads: whole ones as integers, as far as it can."""
     if isinstance(value, dict):
         return {key: normal(each) for key, each in value.items()}
     if isinstance(value, list):
         return [normal(each) for each in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -119,7 +121,8 @@ def event_key(row: Json) -> str:
     names = {
         name: who.get(name) for name in ("email", "external_id", "phone_number", "anonymous_id")
     }
-    return text([names, attributes["metric"], attributes.get("unique_id", row)])
+    known = attributes.get("unique_id") or ("time" in attributes and row)
+    return text([names, attributes["metric"], known]) if known else f"nothing {id(row)}"
 
 
 def lists_of(requests: list[Json]) -> set[str]:

@@ -164,8 +164,10 @@ def test_leaving_a_list_that_is_not_there_is_worth_a_word() -> None:
 
 def test_so_many_lists_are_not_looked_up_at_once() -> None:
     """The account's limit is shared with deliveries."""
-    found = answer(200, {"data": {"type": "list", "id": "L", "attributes": {"name": "x"}}})
-    script = Script(found)
+    found = [
+        {"type": "list", "id": f"L{n}", "attributes": {"name": "x"}} for n in range(MOST_LISTS)
+    ]
+    script = Script(*(answer(200, {"data": each}) for each in found))
     uses = [use(list_id=f"L{n}") for n in range(MOST_LISTS + 5)]
     *lines, last = examine_lists(account(script, now=NOW), uses)
     assert len(lines) == len(script.requests) == MOST_LISTS

@@ -166,6 +166,20 @@ def test_a_value_that_klaviyo_will_not_look_up_is_the_only_one_refused() -> None
     assert good == Delivered()
 
 
+def test_a_person_with_a_refused_identifier_stays_until_that_is_corrected() -> None:
+    """A delivery is done whole or not at all; whoever shares the batch is not held up."""
+    klaviyo = Directory({"P1": {"email": "a@acme.io"}, "P2": {"email": "b@acme.io"}})
+
+    def picky(request: Request) -> Response:
+        return refusal(400) if "+123" in request.query.get("filter", "") else klaviyo(request)
+
+    rows = [{"email": "a@acme.io", "phone_number": "+123"}, {"email": "b@acme.io"}]
+    bad, good = remove(rows, picky)
+    assert isinstance(bad, Discard)
+    assert good == Delivered()
+    assert klaviyo.removed == ["P2"]
+
+
 @pytest.mark.parametrize("response", [answer(429), answer(500), answer(200, "not json")])
 def test_a_look_up_that_fails_makes_all_rows_wait(response: Response) -> None:
     """And stops at once."""
@@ -242,6 +256,14 @@ def test_one_list_is_read_by_its_id() -> None:
 def test_no_next_page_is_the_last_page(links: Any) -> None:
     """Whatever stands in its place."""
     assert next_cursor(answer(200, {"data": [], "links": links})) == ""
+
+
+def test_another_list_than_was_asked_for_is_none() -> None:
+    """Whoever uses it would add people to somebody else's list."""
+    script = Script(answer(200, {"data": {"type": "list", "id": "OTHER", "attributes": {}}}))
+    with pytest.raises(Ended) as ended:
+        get_list("LA", account(script))
+    assert getattr(ended.value.outcome, "code", "") == "list_not_found"
 
 
 def test_nobody_to_look_up_asks_nothing() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.unit.klaviyo.segment_cases import comparable, ours_in_short, run, theirs_in_short
+from tests.unit.klaviyo.segment_ends import ends_otherwise
 from tests.unit.klaviyo.segment_forms import recorded, same, seen
-from tests.unit.klaviyo.segment_rules import deviate, ends_otherwise
+from tests.unit.klaviyo.segment_rules import deviate
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
