@@ -110,7 +110,7 @@ def plan(body: dict[str, Any], route: Route, now: float, *, replayed: bool = Fal
     return route.action.prepare(payload, now)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would take twice as long to make
 class Delivery:
     """A planned row: whose it is and what is to be sent."""
 
@@ -187,18 +187,19 @@ def _divide(rows: Sequence[Delivery], batch: Batch | None) -> list[_Unit]:
     filling: dict[Hashable, _Unit] = {}
     late: set[str] = set()
     for number, row in enumerate(rows):
-        bulk = batch is not None and batch.fits(row.payload)
-        key = batch.group(row.payload) if bulk and batch else (_Unit, row.person)
+        person, payload = row.person, row.payload
+        bulk = batch is not None and batch.fits(payload)
+        key = batch.group(payload) if bulk and batch else (_Unit, person)
         unit = filling.get(key)
         if unit and bulk and batch and len(unit.members) == batch.rows:
             unit = None
-        if row.person in late or claimed.get(row.person, unit) is not unit:
-            late.add(row.person)
+        if person in late or claimed.get(person, unit) is not unit:
+            late.add(person)
             continue
         if unit is None:
             unit = filling[key] = _Unit(bulk, [])
             units.append(unit)
-        claimed[row.person] = unit
+        claimed[person] = unit
         unit.members.append(number)
     return units
 
@@ -240,7 +241,9 @@ class _Run:
         except Exception as error:  # noqa: BLE001 one row's fault must not be its neighbours'
             outcomes = [self._outcome(error)] * len(members)
         for i, outcome in zip(members, outcomes, strict=True):
-            self._note(i, outcome)
+            self._outcomes[i] = outcome
+            if isinstance(outcome, (Halt, Retry)):
+                self._heed(outcome)
 
     def singles(self, members: list[int]) -> None:
         for i in members:
@@ -250,7 +253,8 @@ class _Run:
                 outcome = self._action.perform(self._rows[i].payload, self._account([i]))
             except Exception as error:  # noqa: BLE001 as above
                 outcome = self._outcome(error)
-            self._note(i, outcome)
+            self._outcomes[i] = outcome
+            self._heed(outcome)
             if not isinstance(outcome, Delivered | Dropped | Discard):
                 return
 
@@ -261,8 +265,8 @@ class _Run:
             raise error
         return self._fault(error)
 
-    def _note(self, number: int, outcome: Outcome) -> None:
-        self._outcomes[number] = outcome
+    def _heed(self, outcome: Outcome) -> None:
+        """Stop where the outcome concerns all that has not been tried."""
         if isinstance(outcome, Halt) or (isinstance(outcome, Retry) and outcome.whole):
             self._stop = self._stop or outcome
 

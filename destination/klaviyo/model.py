@@ -7,7 +7,7 @@ built from a list of the keys it may have.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -85,7 +85,7 @@ def attributes(payload: Mapping[str, Any], names: frozenset[str] = ATTRIBUTES) -
 
 def patch(payload: Mapping[str, Any]) -> Json:
     """``meta`` with the property operations of a payload; empty when it has none."""
-    if OPERATIONS.keys().isdisjoint(payload):
+    if payload.keys().isdisjoint(OPERATIONS):
         return {}
     found = {name: payload[field] for field, name in OPERATIONS.items() if payload.get(field)}
     return {"patch_properties": found} if found else {}
@@ -93,16 +93,19 @@ def patch(payload: Mapping[str, Any]) -> Json:
 
 def clears(payload: Mapping[str, Any]) -> bool:
     """Whether a payload clears something (null), which a bulk import ignores."""
-    location, properties = payload.get("location"), payload.get("properties")
     return (
-        (None in payload.values() and None in _pick(payload, ATTRIBUTES).values())
-        or (isinstance(properties, dict) and None in properties.values())
-        or (
-            isinstance(location, dict)
-            and None in location.values()
-            and None in _pick(location, LOCATION).values()
-        )
+        (_has_null(payload) and _has_null(_pick(payload, ATTRIBUTES)))
+        or _has_null(payload.get("properties"))
+        or (_has_null(payload.get("location")) and _has_null(_pick(payload["location"], LOCATION)))
     )
+
+
+def _has_null(found: Any) -> bool:
+    if isinstance(found, dict):
+        for value in found.values():
+            if value is None:  # ``in`` would compare each, which takes twice as long
+                return True
+    return False
 
 
 def profile(found: Json, *, id: str = "", meta: Json | None = None) -> Json:  # noqa: A002 - JSON:API's word
@@ -124,6 +127,9 @@ def person(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     )
 
 
+_SURELY_SMALL = EVENT_PROFILE_BYTES // 8
+"""Characters of a few identifiers: one is six bytes at the most, where it is escaped."""
+
 _WHO = frozenset((*IDENTIFIERS, "anonymous_id", "_kx"))
 _KNOWN = EVENT_PROFILE | OPERATIONS.keys() | {"country_code"}
 
@@ -135,7 +141,7 @@ def event_profile(fields: Mapping[str, Any], shape: Shape | None) -> Json:
     for Create Event, whose place for ``meta`` depends on the revision; None for bulk events.
     """
     if _WHO.issuperset(fields):
-        return profile(dict(fields))
+        return {"type": "profile", "attributes": fields}
     others = {name: value for name, value in fields.items() if name not in _KNOWN}
     found = attributes(fields, EVENT_PROFILE)
     if others:
@@ -147,20 +153,26 @@ def event_profile(fields: Mapping[str, Any], shape: Shape | None) -> Json:
     return profile(found, meta=meta)
 
 
+_EVENT = ("time", "value", "value_currency", "unique_id")
+
+
 def event(payload: Payload, shape: Shape) -> Json:
     """The attributes of an event, without its profile."""
     found: Json = {
         "properties": payload["properties"],
-        "metric": {
-            "data": {"type": "metric", "attributes": {"name": payload["metric_name"]}},
-        },
+        "metric": _metric(payload["metric_name"]),
     }
-    for name in ("time", "value", "value_currency", "unique_id"):
+    for name in _EVENT:
         if name in payload:
             found[name] = payload[name]
     if payload.get("backfill") and shape.backfill:
         found["backfill"] = True
     return found
+
+
+@lru_cache(maxsize=1_024)
+def _metric(name: str) -> Json:
+    return {"data": {"type": "metric", "attributes": {"name": name}}}
 
 
 def short_id(text: str) -> str:
@@ -186,23 +198,35 @@ def profile_problem(found: Json) -> Discard | None:
     return _too_large("profile", found, PROFILE_BYTES)
 
 
-def event_problem(payload: Payload, shape: Shape, now: float) -> Discard | None:
-    """Why an event cannot be sent: its profile is over 95 KB or its time out of Klaviyo's range."""
+def event_problem(payload: Payload, shape: Shape, times: tuple[str, str]) -> Discard | None:
+    """Why an event cannot be sent: its profile is over 95 KB or its time out of Klaviyo's range,
+    which ``event_times`` gives for ``shape``.
+    """
     time = payload.get("time")
-    if isinstance(time, str):
-        earliest, latest = _event_times(shape, now)
-        if not earliest < time <= latest:
-            return Discard(
-                "time_out_of_range",
-                f"time is {time[:40]}; Klaviyo takes events of revision {shape.since} from "
-                f"{earliest[:4]} until a year from now",
-                "time",
-            )
-    return _too_large("profile", payload.get("profile", {}), EVENT_PROFILE_BYTES)
+    if isinstance(time, str) and not times[0] < time <= times[1]:
+        return Discard(
+            "time_out_of_range",
+            f"time is {time[:40]}; Klaviyo takes events of revision {shape.since} from "
+            f"{times[0][:4]} until a year from now",
+            "time",
+        )
+    who = payload.get("profile", {})
+    if _WHO.issuperset(who) and _is_surely_small(who.values()):
+        return None
+    return _too_large("profile", who, EVENT_PROFILE_BYTES)
 
 
-@lru_cache(maxsize=8)
-def _event_times(shape: Shape, now: float) -> tuple[str, str]:
+def _is_surely_small(values: Iterable[Any]) -> bool:
+    """Whether these cannot be too much, told without writing them down: most profiles of events."""
+    characters = 0
+    for value in values:
+        if value.__class__ is not str:
+            return False
+        characters += len(value)
+    return characters < _SURELY_SMALL
+
+
+def event_times(shape: Shape, now: float) -> tuple[str, str]:
     """The bounds of Klaviyo's range, in the form of prepared times: texts of it sort like times."""
     return to_text(shape.earliest_event), to_text(now + YEAR_AHEAD)
 

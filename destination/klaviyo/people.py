@@ -37,7 +37,13 @@ def key(name: str, value: Any) -> Who:
 
 def who(payload: Mapping[str, Any]) -> frozenset[Who]:
     """The identifiers of a payload or of a profile's attributes."""
-    return frozenset([key(name, value) for name in IDENTIFIERS if (value := payload.get(name))])
+    return frozenset(
+        [
+            (name, value) if value.__class__ is str and name != "email" else key(name, value)
+            for name in IDENTIFIERS
+            if (value := payload.get(name))
+        ]
+    )
 
 
 SAME_PERSON = Retry(

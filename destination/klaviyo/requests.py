@@ -129,17 +129,17 @@ def create_event(attributes: Json, who: Json) -> Request:
     return Request("POST", "/api/events", "create_event", {"data": data})
 
 
-def bulk_create_events(groups: Sequence[tuple[Json, Sequence[Json]]]) -> Request:
-    """Records up to 1,000 events; each group is a profile and the attributes of its events."""
+def bulk_create_events(events: Iterable[tuple[Json, Json]]) -> Request:
+    """Records up to 1,000 events; each is a profile and the event's attributes."""
     entries = [
         {
             "type": "event-bulk-create",
             "attributes": {
                 "profile": {"data": who},
-                "events": {"data": [{"type": "event", "attributes": each} for each in events]},
+                "events": {"data": [{"type": "event", "attributes": each}]},
             },
         }
-        for who, events in groups
+        for who, each in events
     ]
     data = {
         "type": "event-bulk-create-job",

@@ -17,6 +17,7 @@ from destination.klaviyo.model import (
     event,
     event_problem,
     event_profile,
+    event_times,
     person,
     short_id,
 )
@@ -100,7 +101,7 @@ def identified(payload: Payload) -> Payload:
 def perform(payload: Payload, account: Account) -> Outcome:
     """Record one event through Create Event."""
     now = shape(account.revision)
-    problem = event_problem(payload, now, account.now)
+    problem = event_problem(payload, now, event_times(now, account.now))
     if problem:
         return problem
     request = requests.create_event(event(payload, now), event_profile(payload["profile"], now))
@@ -114,25 +115,25 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     are sent once and share their outcome.
     """
     now = shape(account.revision)
-    problems = [event_problem(payload, now, account.now) for payload in payloads]
+    times = event_times(now, account.now)
+    problems = [event_problem(payload, now, times) for payload in payloads]
     keys = _keys(payloads)
-    first: dict[Hashable, int] = {}
-    for index, problem in enumerate(problems):
+    unique: dict[Hashable, Payload] = {}
+    for key, payload, problem in zip(keys, payloads, problems, strict=True):
         if problem is None:
-            first.setdefault(keys[index], index)
-    chosen = list(first.values())
+            unique.setdefault(key, payload)
     sent = send_rows(
-        [payloads[index] for index in chosen],
+        list(unique.values()),
         lambda some: requests.bulk_create_events(
-            [(event_profile(each["profile"], None), [event(each, now)]) for each in some]
+            [(event_profile(each["profile"], None), event(each, now)) for each in some]
         ),
         account,
         LIMIT,
     )
-    outcomes = dict(zip(chosen, sent, strict=True))
+    outcomes = dict(zip(unique, sent, strict=True))
     return [
-        problems[index] or noted_for(outcomes[first[keys[index]]], payload["profile"])
-        for index, payload in enumerate(payloads)
+        problem or noted_for(outcomes[key], payload["profile"])
+        for key, payload, problem in zip(keys, payloads, problems, strict=True)
     ]
 
 
