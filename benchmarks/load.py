@@ -131,10 +131,9 @@ class Poster:
 
     def _pace(self, source: Iterator[bytes]) -> None:
         due = time.monotonic()
-        for request in source:
-            while (wait := due - time.monotonic()) > 0 or len(self._began) == len(self._open):
+        for number, request in zip(itertools.cycle(self._open), source, strict=False):
+            while (wait := due - time.monotonic()) > 0 or number in self._began:
                 self._turn(max(wait, 0.0005))
-            number = next(each for each in self._open if each not in self._began)
             self.starts.append(time.monotonic())
             self._send(number, request)
             due += self._every

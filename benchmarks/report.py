@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Choice = TypeVar("Choice")
+OWN = ("server", "worker", "redis")
+"""The processes that are the product's."""
 
 
 @dataclass(slots=True)
