@@ -8,6 +8,7 @@ the gate, with ids by which a file sent again counts once.
 from __future__ import annotations
 
 import datetime as dt
+import time
 import zlib
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,9 @@ PART_BYTES = 1 << 20
 
 LISTED = 1_000
 """Refused rows that the answer lists; it counts all."""
+
+SLOWEST = 1024
+"""Bytes a second that must come on average: an upload that trickles would hold its thread for ever."""
 
 UPLOADS = 4
 """Uploads at once; each has a thread. More are told to come again."""
@@ -232,19 +236,28 @@ def _in_loop(ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def _body(receive: Receive) -> Iterator[bytes]:
-    """The chunks of a body. Raises ``Rejected`` 408 when none comes for long, 400 when it ends."""
-    more = True
+    """The chunks of a body. Raises ``Rejected`` 408 when none comes for long, or when all come too
+    slowly, 400 when it ends. The time that we take ourselves does not count.
+    """
+    more, size, waited = True, 0, 0.0
     while more:
-        chunk, more = _in_loop(partial(_next_chunk, receive))
+        patience = BODY_SECONDS + min(0.0, size / SLOWEST - waited)
+        started = time.monotonic()
+        chunk, more = _in_loop(partial(_next_chunk, receive, patience))
+        waited += time.monotonic() - started
+        size += len(chunk)
         yield chunk
 
 
-async def _next_chunk(receive: Receive) -> tuple[bytes, bool]:
+async def _next_chunk(receive: Receive, patience: float) -> tuple[bytes, bool]:
     try:
-        with anyio.fail_after(BODY_SECONDS):
+        with anyio.fail_after(max(0.0, patience)):
             message = await receive()
     except TimeoutError:
-        what = f"nothing of the body came for {BODY_SECONDS:g} s; send it again"
+        what = (
+            f"the body must come with {SLOWEST:,} bytes a second at least, and none may be missing"
+            f" for {BODY_SECONDS:g} s; send it again"
+        )
         raise Rejected(408, "too_slow", what) from None
     if message["type"] == "http.disconnect":
         raise Rejected(400, "bad_request", "the connection closed before the body ended")
