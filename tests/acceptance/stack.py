@@ -43,7 +43,8 @@ def until(check: Callable[[], Any], seconds: float, what: str | Callable[[], str
 
 
 class Stack:
-    """One installation. ``kill`` and ``start`` work on its parts: sandbox, serve, work.
+    """One installation. ``kill`` and ``start`` work on its parts: sandbox, serve, work, and on more
+    workers under names such as work-2.
 
     Redis can be killed too; its keeper starts it again.
     """
@@ -71,7 +72,7 @@ class Stack:
 
     def _command(self, name: str) -> list[str]:
         port = {"serve": self.server, "sandbox": self.sandbox}.get(name, "").rpartition(":")[2]
-        command = [sys.executable, "-m", "destination", name]
+        command = [sys.executable, "-m", "destination", name.partition("-")[0]]
         if port:
             command += ["--port", port]
         if name == "sandbox":
