@@ -74,7 +74,7 @@ def test_racing_workers_make_a_list_once(crowded: Stack) -> None:
     """Every look-up takes so long that both lanes look before either makes a list; one worker dies
     meanwhile.
     """
-    rule = {"match": {"operation": "get_lists"}, "delay": 0.3}
+    rule = {"match": {"operation": "get_lists"}, "delay": 1.2}
     crowded.http.post(f"{crowded.sandbox}/sandbox/faults", json=[rule]).raise_for_status()
     names = [f"List {number}" for number in range(6)]
     join(crowded, *((n, names[n % 6]) for n in range(30)))
