@@ -44,6 +44,7 @@ key                                     type    meaning
 ``destination:A:calls:O``               zset    rate limit of operation O of account A (a key's hash)
 ``destination:A:pause:O``               string  operation O waits (Retry-After), with a TTL
 ``destination:A:left:O``                string  calls that others leave of a window, with a TTL
+``destination:A:probe:O``               string  the one call that goes after a pause, with a TTL
 ``destination:A:known:K``               string  what ``once`` remembers, with a TTL
 ======================================  ======  =================================================
 

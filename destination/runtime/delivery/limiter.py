@@ -110,7 +110,7 @@ class Limiter:
 
     def _keys(self, operation: str) -> list[str]:
         own = f"{PREFIX}{self._account}:"
-        return [f"{own}{what}:{operation}" for what in ("calls", "pause", "left")]
+        return [f"{own}{what}:{operation}" for what in ("calls", "pause", "left", "probe")]
 
 
 def limited(send: Send, limiter: Limiter, pause_of: Callable[[Response], float]) -> Send:

@@ -7,6 +7,8 @@
 -- KEYS  1 calls (zset: call id -> ms at which it was answered, or will have been at the latest)
 --       2 pause (string with a TTL: the operation waits, value is the reason)
 --       3 left (string with a TTL: what others who use the account leave us of a window)
+--       4 probe (string with a TTL: after a pause one call goes alone; empty until there is one, then
+--         its id)
 -- ARGV  1 call id  2 deadline (ms that the call may take at most)  then per window: calls seconds
 -- Returns 0 when granted, else the ms to wait before asking again.
 
@@ -16,9 +18,12 @@ local paused = redis.call('PTTL', KEYS[2])
 if paused > 0 then
   return paused
 end
-local left = tonumber(redis.call('GET', KEYS[3]) or 1)
-if left <= 0 then
+local left, probe = unpack(redis.call('MGET', KEYS[3], KEYS[4]))
+if left and tonumber(left) <= 0 then
   return math.max(1, redis.call('PTTL', KEYS[3]))
+end
+if probe and probe ~= '' then
+  return 100
 end
 local longest, wait = 0, 0
 for at = 3, #ARGV, 2 do
@@ -37,7 +42,10 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - longest - 1)
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], longest + ARGV[2])
-if redis.call('EXISTS', KEYS[3]) == 1 then
+if left then
   redis.call('DECR', KEYS[3])
+end
+if probe then
+  redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[2])
 end
 return 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 from email.utils import formatdate
+from itertools import pairwise
 from typing import Any
 
+from tests.chaos.evidence import attempts_in
 from tests.chaos.installation import KLAVIYO_KEY, Installation, until
 from tests.chaos.ordeal import Ordeal
 from tests.chaos.proxy import Weather
@@ -67,6 +69,22 @@ def half_of_the_budget_stolen(ordeal: Ordeal) -> None:
         "stolen", match=WRITES, status=429, retry_after="1", every=2, times=25
     )
     trickle_in(ordeal, 30, 20)
+
+
+@scenario("F23", options={"batch": {"enabled": False}})
+def one_request_after_a_pause(ordeal: Ordeal) -> None:
+    """Klaviyo goes on throttling and takes its time to say so: it is asked by one at a time."""
+    installation = ordeal.installation
+    single = {"operation": "create_event"}
+    installation.fault("429", match=single, status=429, retry_after="1", delay=0.3, times=20)
+    with ordeal.posting(ordeal.traffic.take(200, kind="track")):
+        time.sleep(12)
+    installation.lift()
+    refused = [each.t for each in attempts_in(installation.attempts_file()) if each.status == 429]
+    later = [each for each in refused if each > refused[0] + 1]
+    assert len(later) > 5, f"{len(later)} requests were refused after the first pause"
+    close = [after - before for before, after in pairwise(later) if after - before < 1]
+    assert not close, f"{len(close)} of {len(later)} were not alone: {close[:5]}"
 
 
 @scenario("F23 F28", patience=150)

@@ -90,6 +90,48 @@ def test_a_pause_holds_everybody_back(scripts: Scripts) -> None:
     assert other.acquire("create_profile")
 
 
+def after_a_pause(scripts: Scripts) -> Limiter:
+    """A limiter whose operation has just rested after a 429."""
+    mine, _slept = limiter(scripts, Window(100, 1))
+    mine.answered("create_event", mine.acquire("create_event"), 30, "throttled")
+    scripts.client.delete(CALLS.replace(":calls:", ":pause:"))
+    return mine
+
+
+def test_after_a_pause_one_call_goes_alone(scripts: Scripts) -> None:
+    """Whoever waited with it goes when its answer is good, and rests again when it is not."""
+    mine = after_a_pause(scripts)
+    probe = mine.acquire("create_event")
+    for _ in range(2):
+        with pytest.raises(NoRoom) as error:
+            mine.acquire("create_event")
+        assert error.value.after < 1
+    mine.answered("create_event", probe)
+    for _ in range(5):
+        mine.acquire("create_event")
+
+
+def test_a_probe_that_is_refused_is_followed_by_another_one(scripts: Scripts) -> None:
+    """After the new pause, again alone."""
+    mine = after_a_pause(scripts)
+    mine.answered("create_event", mine.acquire("create_event"), 30, "throttled")
+    with pytest.raises(NoRoom) as error:
+        mine.acquire("create_event")
+    assert error.value.after > 25
+    scripts.client.delete(CALLS.replace(":calls:", ":pause:"))
+    mine.acquire("create_event")
+    with pytest.raises(NoRoom):
+        mine.acquire("create_event")
+
+
+def test_a_probe_whose_worker_died_holds_nobody_up_for_long(scripts: Scripts) -> None:
+    """No longer than a call may take."""
+    mine = after_a_pause(scripts)
+    mine.acquire("create_event")
+    left: Any = scripts.client.pttl(CALLS.replace(":calls:", ":probe:"))
+    assert 30_000 < left <= 36_000
+
+
 def test_a_shorter_pause_does_not_shorten_a_longer_one(scripts: Scripts) -> None:
     """Answers may come in any order."""
     mine, _slept = limiter(scripts, Window(100, 1))
