@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 from rq import Queue, SimpleWorker
+from rq.exceptions import DeserializationError
 from rq.serializers import JSONSerializer
 
 from destination.runtime.alerts.alerting import Alerting
@@ -95,7 +96,10 @@ class SendWorker(SimpleWorker):
 
     def handle_job_failure(self, job: Any, *args: Any, **kwargs: Any) -> None:
         """A failed wake-up is no failed delivery: say so and leave the lane to its due time."""
-        log.error("job_failed", job=job.func_name, args=list(job.args))
+        try:
+            log.error("job_failed", job=job.func_name, args=list(job.args))
+        except DeserializationError:
+            log.error("job_unreadable", id=job.id)  # not one of ours: nothing of it is looked at
         super().handle_job_failure(job, *args, **kwargs)
 
 
@@ -124,7 +128,9 @@ def work(settings: Settings, redis_url: str) -> None:
         while not worker.stopping.is_set():
             try:
                 _run_jobs(worker, redis_url)
-                return
+                if not worker.stopping.is_set():
+                    log.error("worker_loop_ended", remedy="it begins anew")
+                    worker.stopping.wait(0.5)
             except redis.OutOfMemoryError:
                 _heed_signals(worker)
                 # RQ writes before it works, so it cannot work on a full Redis; our scripts can.
