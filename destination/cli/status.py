@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from destination.catalogue import remedy
 from destination.cli.parts import redis_of
 from destination.event import decode, encode
 from destination.runtime.conflicts import conflicts
-from destination.runtime.counts import STATES, imbalance, read_counts
+from destination.runtime.counts import STATES, imbalance, read_counts, read_halts
 from destination.runtime.store import PREFIX, Scripts, connect
 from destination.settings import describe, load_settings
 
@@ -42,32 +43,36 @@ def status(settings_: bool, conflicts_: bool, form: str) -> None:
                     click.echo(encode(each))
             return
         counts = read_counts(Scripts(client), settings.connections)
-        halts: Any = {
-            name: client.hget(f"{PREFIX}{name}:halt", "reason") for name in settings.connections
-        }
+        halts = read_halts(client, settings.connections)
     finally:
         client.close()
     wrong = imbalance(counts)
     if form == "json":
-        click.echo(encode({**counts, "imbalance": wrong}))
+        click.echo(encode({**counts, "halted": halts, "imbalance": wrong}))
     else:
-        _print(counts, {name: reason.decode() for name, reason in halts.items() if reason})
+        _print(counts, halts)
         for line in wrong:
             click.echo(f"does not add up: {line}", err=True)
     if wrong:
         raise SystemExit(1)
 
 
-def _print(counts: dict[str, Any], halts: dict[str, str]) -> None:
+def _print(counts: dict[str, Any], halts: dict[str, dict[str, Any]]) -> None:
     for name, source in counts["sources"].items():
         said = "  ".join(f"{state} {value}" for state, value in source.items())
         click.echo(f"source {name}: {said}")
     for name, connection in counts["connections"].items():
-        click.echo(f"connection {name}" + (f": HALTED {halts[name]}" if name in halts else ""))
+        click.echo(f"connection {name}" + (_halted(halts[name]) if name in halts else ""))
         width = max([len(mapping) for mapping in connection["mappings"]] or [0])
         for mapping, values in connection["mappings"].items():
             said = "  ".join(f"{state} {values[state]}" for state in STATES)
             click.echo(f"  {mapping:<{width}}  {said}")
+
+
+def _halted(told: dict[str, Any]) -> str:
+    since = datetime.fromtimestamp(told["since"], UTC).strftime("%Y-%m-%d %H:%M:%S")
+    what = f": HALTED since {since} UTC: {told['code']}: {told['message']}"
+    return f"{what}\n  {remedy(told['code'])}".rstrip()
 
 
 @click.command()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import redis
+
+from destination.event import decode
 from destination.runtime.store import PREFIX, Scripts
 
 STATES = ("accepted", "delivered", "dropped", "dead", "pending")
@@ -48,6 +51,17 @@ def _connection(flat: list[bytes]) -> Counts:
         into[state] = int(value)
     total = {state: sum(counts[state] for counts in mappings.values()) for state in STATES}
     return {**total, "mappings": dict(sorted(mappings.items()))}
+
+
+def read_halts(client: redis.Redis, connections: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The connections that are paused: ``{NAME: {"code", "message", "since" (unix seconds)}}``."""
+    found = {}
+    for name in connections:
+        told: Any = client.hgetall(f"{PREFIX}{name}:halt")
+        if b"reason" in told:
+            since = int(told.get(b"since", 0)) / 1000
+            found[name] = {**decode(told[b"reason"]), "since": since}
+    return found
 
 
 def _pairs(flat: list[Any]) -> Iterable[tuple[str, Any]]:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -160,10 +161,28 @@ def test_a_revoked_key_halts_and_resumes_by_itself(stack: Stack) -> None:
     assert stack.counts()["connections"]["default"]["pending"] == 5
     refused = len(stack.requests())
     assert refused <= 3
+    halted = stack.counts()["halted"]["default"]
+    assert (halted["code"], time.time() - halted["since"] < 60) == ("key_refused", True)
+    shown = command(stack, "status").stdout
+    assert "HALTED since" in shown
+    assert "KLAVIYO_API_KEY" in shown
+    assert '"event": "connection_halted"' in (stack.folder / "work.log").read_text()
     revoke(False)
     stack.client().hset("destination:default:halt", "probe_at", 0)
     stack.client().zadd("destination:due", {"default\tsegment/track-to-event": 0})
     assert delivered(stack.settle()) == (5, 5, 0)
+    assert stack.counts()["halted"] == {}
+    assert '"event": "connection_resumed"' in (stack.folder / "work.log").read_text()
+
+
+def test_a_refusal_of_the_edge_is_no_revoked_key(stack: Stack) -> None:
+    """Cloudflare answers 403 in HTML: the connection is not paused, and nothing is lost."""
+    rule = {"match": {"operation": "create_event"}, "status": 403, "html": True, "times": 2}
+    fault(stack, **rule)
+    post(stack, track(1))
+    until(lambda: [r for r in stack.requests() if r["status"] == 403], 20, stack.logs)
+    assert not stack.client().exists("destination:default:halt")
+    assert delivered(stack.settle()) == (1, 1, 0)
 
 
 def test_health_readiness_and_metrics(stack: Stack) -> None:

@@ -20,7 +20,7 @@ from destination.event import decode
 from destination.runtime.alerts.alerting import alert_json, firing
 from destination.runtime.alerts.beats import silence
 from destination.runtime.conflicts import conflicts
-from destination.runtime.counts import imbalance, read_counts
+from destination.runtime.counts import imbalance, read_counts, read_halts
 from destination.runtime.erasure.erase import LaneBusy, erase, vars_of
 from destination.runtime.http.answers import read_body, refusal
 from destination.runtime.letters.dead_letters import DeadLetters, shown
@@ -155,7 +155,8 @@ class Admin:
     async def _counts(self, request: Request) -> Response:
         audit = "audit" in request.query_params
         counts = await run_in_threadpool(self._read_counts, audit=audit)
-        return JSONResponse({**counts, "imbalance": imbalance(counts)})
+        halts = await run_in_threadpool(read_halts, self._client, self._settings.connections)
+        return JSONResponse({**counts, "halted": halts, "imbalance": imbalance(counts)})
 
     async def _deliveries(self, request: Request) -> Response:
         connection, most = self._connection(request), _number(request, "limit", 100)
