@@ -25,14 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.mapping import (
-    DEFAULTS,
-    TRIGGERS,
-    machine,
-    made_events,
-    profile_by_hand,
-    read_events,
-)
+from benchmarks.mapping import machine, made_events, read_events
+from benchmarks.segment_mappings import DEFAULTS, TRIGGERS, profile_by_hand
 from destination.errors import DestinationError, Ended
 from destination.event import decode, encode, person
 from destination.fields import PayloadError
@@ -71,11 +65,11 @@ class Work:
 
     def checked(self) -> None:
         """(b)."""
-        mapping, check = self.route.mapping, self.route.check
+        mapping, payload = self.route.mapping, self.route.payload
         for event in self.events:
             if mapping.matches(event):
                 try:
-                    check(mapping.resolve(event))
+                    payload(event)
                 except PayloadError:
                     continue
 
@@ -110,20 +104,19 @@ class Work:
 
     def stages(self) -> dict[str, Callable[[], object]]:
         """Each stage by itself, given what the stages before it made."""
-        mapping, check, action = self.route.mapping, self.route.check, self.route.action
+        mapping, payload, action = self.route.mapping, self.route.payload, self.route.action
         ready: list[Event] = []
         for event in self.events:
             try:
-                ready.append(check(mapping.resolve(event)))
+                ready.append(payload(event))
             except PayloadError:
                 continue
         planned = self.planned(self.events)
         bodies = _bodies(planned, self.route)
-        mapped = [mapping.resolve(event) for event in self.events]
         return {
             "trigger": lambda: [mapping.matches(event) for event in self.events],
             "mapping": lambda: [mapping.resolve(event) for event in self.events],
-            "check": lambda: [_try(check, each) for each in mapped],
+            "mapping and check": lambda: [_try(payload, event) for event in self.events],
             "preparing": lambda: [_try(action.prepare, each, NOW) for each in ready],
             "building, one by one": lambda: _deliver(planned, self.route, 1),
             f"building, {BATCH:,} at a time": lambda: _deliver(planned, self.route, BATCH),
