@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import cold_start, drain, end_to_end, growth, intake, latency, transform
+from benchmarks import cold_start, drain, end_to_end, growth, intake, latency, profiles, transform
 from benchmarks.machine import described
 from benchmarks.report import Report
 
@@ -17,6 +17,7 @@ MEASURES = {
     "latency": latency.measure,
     "growth": growth.measure,
     "cold-start": cold_start.measure,
+    "profiles": profiles.measure,
 }
 
 

@@ -157,6 +157,8 @@ class Installation:
         self._processes[name] = process
 
     def _ready(self) -> bool:
+        if self._processes["server"].poll() is not None:
+            raise RuntimeError(f"the server could not start\n{self.logs()}")
         try:
             return self._http.get(f"http://127.0.0.1:{self.port}/ready").status_code == 200
         except httpx.TransportError:
