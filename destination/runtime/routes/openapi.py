@@ -19,8 +19,8 @@ KEY, SIGNED, ADMIN = "writeKey", "signature", "adminToken"
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One route with one meaning. ``methods`` mean the same; ``auth`` are the ways to be let in,
-    any of which will do, none for an open route; ``body`` and ``answer`` name schemas, or for
-    ``answer`` a media type; ``query`` explains parameters by name.
+    any of which will do, none for an open route; ``body`` and ``answer`` name schemas or media
+    types; ``query`` explains parameters by name.
     """
 
     path: str
@@ -95,7 +95,7 @@ def operations() -> Iterator[Operation]:
     )  # fmt: skip
     yield Operation(
         "/rows/{object}/upload", "rows", "A file of rows as the body, CSV or NDJSON, of any length",
-        ("post", "put"), (KEY,), (), ("Counted",),
+        ("post", "put"), (KEY,), ("text/csv", "application/x-ndjson"), ("Counted",),
         (
             ("op", "What happened to the rows: added, updated, removed, upsert, ..."),
             ("key", "The column with each row's key."),
@@ -175,11 +175,22 @@ SECURITY: dict[str, Any] = {
 }
 
 _FAILURES = {
-    "400": "The request cannot be read.",
+    "400": "The request cannot be read, or asks for what there is not.",
     "401": "No or a wrong credential; `code` says which.",
+    "403": "The credential is known and does not open this.",
+    "404": "What the address names is not there; `code` says what.",
+    "408": "The request came too slowly; send it again.",
+    "409": "It cannot be done as things stand; `code` says why.",
     "413": "Too large, or too many events.",
-    "503": "Not stored: post again after `Retry-After` seconds.",
+    "415": "The body is encoded, or labelled, in a way that is not taken.",
+    "422": "Understood and not taken as it is; `code` or `rejected` says why.",
+    "429": "The source posts too fast; post again after `Retry-After` seconds.",
+    "431": "The head of the request is too large.",
+    "502": "Klaviyo refuses; `message` says what.",
+    "503": "Not stored or not done: ask again after `Retry-After` seconds.",
 }
+_ANY = ("400", "404", "408", "431")
+_ASKS_KLAVIYO = ("/audiences/", "/rpc/")
 
 
 def description() -> dict[str, Any]:
@@ -209,27 +220,40 @@ def _described(operation: Operation, method: str) -> dict[str, Any]:
         "summary": operation.summary,
         "operationId": f"{method}{operation.path}",
         "parameters": [*_in_path(operation.path), *_in_query(dict(operation.query))],
-        "responses": {"200": {"description": "Done.", "content": _answers(operation.answer)}},
+        "responses": {"200": {"description": "Done.", "content": _content(operation.answer)}},
     }
     if operation.auth:
         said["security"] = [{way: []} for way in operation.auth]
-        said["responses"] |= {status: _failure(text) for status, text in _FAILURES.items()}
+    said["responses"] |= {status: _failure(_FAILURES[status]) for status in _failures(operation)}
     if operation.body:
-        schema = _schema(operation.body)
-        said["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema}},
-        }
+        said["requestBody"] = {"required": True, "content": _content(operation.body)}
     return said
+
+
+def _failures(operation: Operation) -> list[str]:
+    """The statuses beside 200 that the route may answer with."""
+    found = {*_ANY}
+    if operation.auth:
+        found |= {"401", "403"}
+    if operation.auth or operation.path == "/ready":
+        found |= {"503"}
+    if operation.methods != ("get",):
+        found |= {"413", "415"}
+        found |= {"409", "422"} if ADMIN in operation.auth else {"429"}
+    if operation.path.startswith("/rows/"):
+        found |= {"422"}
+    if any(part in operation.path for part in _ASKS_KLAVIYO):
+        found |= {"502"}
+    return sorted(found)
 
 
 def _schema(names: tuple[str, ...]) -> dict[str, Any]:
     return ref(names[0]) if len(names) == 1 else {"oneOf": [ref(name) for name in names]}
 
 
-def _answers(names: tuple[str, ...]) -> dict[str, Any]:
+def _content(names: tuple[str, ...]) -> dict[str, Any]:
     if "/" in names[0]:
-        return {names[0]: {"schema": TEXT}}
+        return {name: {"schema": TEXT} for name in names}
     return {"application/json": {"schema": _schema(names)}}
 
 

@@ -52,7 +52,9 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         told["credential"] = ways
     body = operation.get("requestBody")
     if body:
-        told["body"] = _named(body["content"]["application/json"]["schema"])
+        told["body"] = " or ".join(
+            _named(content["schema"]) or kind for kind, content in body["content"].items()
+        )
     for status, answer in operation["responses"].items():
         ((_kind, content),) = answer["content"].items()
         told[status] = f"{answer['description']} {_named(content['schema'])}"
