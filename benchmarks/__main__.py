@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import cold_start, drain, end_to_end, growth, intake, latency, profiles, transform
+from benchmarks import (
+    cold_start,
+    drain,
+    end_to_end,
+    floor,
+    growth,
+    intake,
+    latency,
+    profiles,
+    transform,
+)
 from benchmarks.machine import described
 from benchmarks.report import Report
 
 MEASURES = {
     "transform": transform.measure,
+    "floor": floor.measure,
     "intake": intake.measure,
     "end-to-end": end_to_end.measure,
     "drain": drain.measure,
