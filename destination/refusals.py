@@ -92,6 +92,11 @@ REFUSALS: dict[str, Refusal] = {
     "payload_too_large": Refusal(
         413, "The body is larger than DESTINATION_BODY_LIMIT.", "Send it in parts."
     ),
+    "mapping_invalid": Refusal(
+        422,
+        "The mapping that letters are to be replayed with cannot be used; the message lists why.",
+        "Correct what is listed; `destination check` finds the same in a file.",
+    ),
     "too_many_events": Refusal(
         413, "The batch holds more events than are taken at once.", "Send it in parts."
     ),

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from destination.catalogue import SECTIONS
+from destination.klaviyo.codes import CODES, KlaviyoCode
 from destination.klaviyo.reference import (
     action_reference,
     limit_reference,
@@ -33,6 +34,21 @@ def outcomes() -> str:
     )
 
 
+def answers() -> str:
+    """Every code that Klaviyo itself is known to write."""
+    return table(
+        ("Klaviyo's code", "status", "comes to", "cause", "what to do"),
+        (
+            (f"`{code}`", ", ".join(map(str, each.statuses)), f"`{each.outcome}`", *_words(each))
+            for code, each in CODES.items()
+        ),
+    )
+
+
+def _words(each: KlaviyoCode) -> tuple[str, str]:
+    return each.cause, each.remedy
+
+
 def refusals() -> str:
     """Every code with which a caller is refused, by what is refused."""
     whole = {code: each for code, each in REFUSALS.items() if each.status}
@@ -52,7 +68,7 @@ def _refusals(some: dict[str, Refusal]) -> Iterator[tuple[str, str, str, str]]:
 
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
-    "errors.md": {"outcomes": outcomes, "refusals": refusals},
+    "errors.md": {"outcomes": outcomes, "answers": answers, "refusals": refusals},
     "klaviyo.md": {
         "actions": action_reference,
         "operations": limit_reference,

@@ -11,6 +11,9 @@ import pytest
 
 import destination
 from destination.catalogue import CATALOGUE, remedy
+from destination.klaviyo.codes import CODES
+from destination.klaviyo.verdict import verdict
+from tests.unit.klaviyo.klaviyo_script import refusal
 
 SOURCES = sorted(
     path
@@ -35,6 +38,9 @@ def codes(tree: ast.AST) -> Iterator[str]:
             yield from found if whole else []
         if isinstance(node, ast.Call):
             function = node.func
+            if getattr(function, "id", "") == "replace":  # an outcome that gets another code
+                said = [text for k in node.keywords if k.arg == "code" for text in texts(k.value)]
+                yield from filter(None, said)
             name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
             if name.strip("_").lower() in MAKERS:
                 places = [
@@ -57,7 +63,8 @@ def texts(node: ast.expr) -> list[str]:
 def test_the_scan_finds_codes() -> None:
     """It reads calls, keyword arguments and conditions."""
     text = 'Discard("a", m); Retry(code="b"); _halt("c"); discard(r, "d"); Retry("e" if x else "f")'
-    assert set(codes(ast.parse(f'{text}; code = "g" if x else "h"'))) == set("abcdefgh")
+    text += '; replace(outcome, code="i")'
+    assert set(codes(ast.parse(f'{text}; code = "g" if x else "h"'))) == set("abcdefghi")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -73,6 +80,32 @@ def test_every_entry_is_written_for_a_person() -> None:
         assert CODE.fullmatch(code)
         assert reason.cause.endswith(".")
         assert not reason.remedy or reason.remedy.endswith(".")
+
+
+def test_every_code_of_klaviyo_comes_to_what_the_table_says() -> None:
+    """With each status that it comes with."""
+    for code, each in CODES.items():
+        assert each.outcome in CATALOGUE
+        assert each.cause.endswith(".")
+        assert each.remedy.endswith(".")
+        for status in each.statuses:
+            outcome = verdict(refusal(status, code=code), 0.0)
+            same = {each.outcome, "identity_conflict"} if status == 409 else {each.outcome}
+            assert getattr(outcome, "code", "") in same
+
+
+def test_every_code_of_the_sandbox_is_known() -> None:
+    """It writes what Klaviyo is known to write; a fault of a status without words says "error"."""
+    folder = Path(destination.__file__).parent / "sandbox"
+    said = {
+        text
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "code"
+        for text in texts(node.value)
+    }
+    assert len(said) > 5
+    assert said <= CODES.keys() | {"error"}
 
 
 def test_what_to_do_is_found_by_code() -> None:
