@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import redis
 
 from destination.event import decode
@@ -44,22 +45,21 @@ class Erased:
         """The numbers of the rows that must not be delivered: events that were erased, and those
         that happened before their person was.
         """
-        if not rows or not self._moments.any():
+        newest = self._moments.newest() if rows else 0.0
+        if not newest:
             return frozenset()
-        bodies = [decode(row.event) for row in rows]
-        marks = [
-            {_event_mark(row.source, row.id), *_marks_in(body)}
-            for row, body in zip(rows, bodies, strict=True)
-        ]
+        marks = [[_event_mark(row.source, row.id)] for row in rows]
+        times = [_happened(row.event) for row in rows]
+        for number, row in enumerate(rows):
+            if times[number] <= newest:  # seldom, and it takes long to go through an event
+                marks[number] += _marks_in(decode(row.event))
         asked = sorted(set().union(*marks))
-        times = dict(zip(asked, self._moments.recall(asked), strict=True))
-        found = set()
-        for number, (row, body) in enumerate(zip(rows, bodies, strict=True)):
-            erased_at = max(times[mark] for mark in marks[number])
-            known = times[_event_mark(row.source, row.id)] > 0
-            if known or (erased_at and _happened(body) <= erased_at):
-                found.add(number)
-        return frozenset(found)
+        known = dict(zip(asked, self._moments.recall(asked), strict=True))
+        return frozenset(
+            number
+            for number, (first, *others) in enumerate(marks)
+            if known[first] or any(0 < known[mark] >= times[number] for mark in others)
+        )
 
 
 def _marks_in(body: Any) -> Iterator[str]:
@@ -74,11 +74,23 @@ def _event_mark(source: str, message: str) -> str:
     return f"event:{source}\0{message}"
 
 
-def _happened(body: Any) -> float:
+class _Times(msgspec.Struct):
+    timestamp: Any = None
+    receivedAt: Any = None  # noqa: N815 the event's own name
+
+
+_times = msgspec.json.Decoder(_Times)
+
+
+def _happened(event: msgspec.Raw) -> float:
     """When an event happened, by its own time, else by ours; for ever later where none is told."""
-    for name in ("timestamp", "receivedAt"):
+    try:
+        told = _times.decode(event)
+    except msgspec.DecodeError:
+        return float("inf")
+    for text in (told.timestamp, told.receivedAt):
         try:
-            return datetime.fromisoformat(body[name]).timestamp()
-        except (KeyError, TypeError, ValueError):
+            return datetime.fromisoformat(text).timestamp()
+        except (TypeError, ValueError):
             continue
     return float("inf")

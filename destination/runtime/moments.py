@@ -48,9 +48,10 @@ class Moments:
             found += [score or 0.0 for score in scores]
         return found
 
-    def any(self) -> bool:
-        """Whether there is anything to recall."""
-        return self._look()[1]
+    def newest(self) -> float:
+        """The latest time told for any key, 0 where there is nothing to recall."""
+        found = self._client.zrange(self._place, -1, -1, withscores=True)
+        return float(found[0][1]) if found else 0.0
 
     def remember(self, times: Mapping[str, float]) -> None:
         """Keep the latest time of each key."""

@@ -288,7 +288,7 @@ def test_an_event_without_a_time_is_as_old_as_its_receipt(
         event("a", userId=USER, receivedAt=at(now - 5)),
         event("b", userId=USER, receivedAt=at(now + 5)),
         event("c", userId=USER, timestamp="yesterday"),
-        event("d", timestamp=at(0)),
+        event("d", userId="somebody else", timestamp=at(-5)),
         b"5",
     ]
     rows = [row(f"m-{number}", body, "p") for number, body in enumerate(bodies)]
