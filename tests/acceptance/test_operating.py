@@ -185,6 +185,17 @@ def test_a_refusal_of_the_edge_is_no_revoked_key(stack: Stack) -> None:
     assert delivered(stack.settle()) == (1, 1, 0)
 
 
+def test_two_events_under_one_id_are_told_of(stack: Stack) -> None:
+    """The first is delivered; the command shows the other."""
+    post(stack, track(1))
+    post(stack, {**track(1), "event": "Undone"})
+    stack.settle()
+    assert [each["metric"] for each in stack.held()["events"]] == ["Done"]
+    assert "conflicting 1" in command(stack, "status").stdout
+    (found,) = command(stack, "status", "--conflicts").stdout.splitlines()
+    assert (json.loads(found)["id"], json.loads(found)["event"]["event"]) == ("t-1", "Undone")
+
+
 def test_health_readiness_and_metrics(stack: Stack) -> None:
     """The metrics are the counts; ready is false when events would be refused."""
     post(stack, track(1), track(2))
