@@ -40,9 +40,14 @@ def expected(case: Case) -> bool | None:
 
 
 def _mixes_connectors(case: Case) -> bool:
-    """``and`` and ``or`` in one group, as far as Segment sees groups."""
-    flat = re.sub(r"\([^()]*\)", "", re.sub(r"(contains|match)\([^()]*\)", "", case["fql"]))
-    return {"and", "or"} <= set(flat.split())
+    """``and`` and ``or`` in one group."""
+    text = re.sub(r'"[^"]*"', "", case["fql"])
+    text = re.sub(r"(contains|match)\s*\([^()]*\)", "", text)
+    groups = [text]
+    while group := re.search(r"\([^()]*\)", groups[0]):
+        groups[0] = groups[0].replace(group[0], "", 1)
+        groups.append(group[0])
+    return any({"and", "or"} <= set(re.findall(r"\w+", each)) for each in groups)
 
 
 def _calls_in_group(case: Case) -> bool:
