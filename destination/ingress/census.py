@@ -37,11 +37,12 @@ class Setup:
 
     ``lists()`` gives the account's lists, names by id, and is asked only to name them when a tool
     wants the objects; ``problem()`` what keeps the account from being used, empty when all is well;
-    both may raise ``Rejected``, which passes through. ``check`` judges a row beyond its identifier.
+    both may raise ``Rejected``, which passes through. ``speed`` is that of an object by its name, or
+    with an empty name of any. ``check`` judges a row beyond its identifier.
     """
 
     lists: Callable[[], Mapping[str, str]] = dict
-    speed: Speed = field(default_factory=Speed)
+    speed: Callable[[str], Speed] = lambda _object: Speed()
     problem: Callable[[], str] = str
     limits: Limits = field(default_factory=Limits)
     check: Check | None = None
@@ -61,7 +62,7 @@ def answer(inbound: Inbound, setup: Setup) -> Reply:
             "supported_operations": plain(
                 lambda params: {"operations": list(_object(params).operations)}
             ),
-            "get_sync_speed": plain(lambda _params: _speed(setup.speed)),
+            "get_sync_speed": plain(lambda params: _speed(setup.speed(_synced(params)))),
             "sync_batch": lambda params: _sync(params, inbound, setup),
         },
         setup.limits,
@@ -114,6 +115,14 @@ def _field(each: ObjectField, alone: bool) -> dict[str, Any]:
         "type": each.type,
         "array": each.array,
     }
+
+
+def _synced(params: Mapping[str, Any]) -> str:
+    """The object of the plan that a speed is asked for; empty without one."""
+    plan = params.get("sync_plan")
+    wanted = plan.get("object") if type(plan) is dict else None
+    name = wanted.get("object_api_name") if type(wanted) is dict else None
+    return name if type(name) is str else ""
 
 
 def _speed(speed: Speed) -> dict[str, Any]:

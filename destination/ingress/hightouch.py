@@ -115,7 +115,7 @@ def _errors(params: Mapping[str, Any], setup: Setup) -> list[str]:
 
 def _behavior(wanted: SyncObject, setup: Setup) -> dict[str, Any]:
     return {
-        "batchSize": setup.speed.batch,
+        "batchSize": setup.speed("").batch,
         "operations": {
             "add": True,
             "change": "upsert" in wanted.operations,

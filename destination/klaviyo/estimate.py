@@ -142,6 +142,19 @@ def estimate(action: str, rows: int, row_bytes: float = ROW_BYTES) -> tuple[Esti
     return tuple(_estimate(way, rows, row_bytes) for way in WAYS[action])
 
 
+def steady(action: str, *, bulk: bool = True) -> float:
+    """Rows a second that an action can send for hours, in ``bulk`` where there is such a way, else
+    each by itself. Raises ``KeyError``.
+    """
+    ways = {way.name: way for way in WAYS[action]}
+    way = ways.get("bulk" if bulk else "single", ways["single"])
+    return min(
+        step.rows * window.calls / window.seconds
+        for step in way.steps
+        for window in windows(step.operation)
+    )
+
+
 def files(rows: int, row_bytes: float = ROW_BYTES) -> int:
     """How many files for Klaviyo's SFTP import the rows are. No limit of calls applies to them, and
     Klaviyo publishes no speed.

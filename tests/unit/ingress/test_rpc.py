@@ -143,13 +143,22 @@ def test_an_unknown_object_is_an_error(method: str, name: Any) -> None:
     assert error(ask(method, {"object": {"object_api_name": name}}))["code"] == -32602
 
 
-def test_the_speed_is_the_installations() -> None:
-    """Three figures."""
-    setup = Setup(speed=Speed(500, 2, 75))
-    assert result("get_sync_speed", {"sync_plan": {}}, setup=setup) == {
+@pytest.mark.parametrize(
+    ("params", "speed"),
+    [
+        ({}, 5),
+        ({"sync_plan": {}}, 5),
+        ({"sync_plan": {"object": {"object_api_name": 7}}}, 5),
+        ({"sync_plan": {"object": {"object_api_name": "profile"}}}, 75),
+    ],
+)
+def test_the_speed_is_that_of_the_object(params: dict[str, Any], speed: int) -> None:
+    """Three figures; without a plan those for any."""
+    setup = Setup(speed=lambda name: Speed(500, 2, {"profile": 75, "": 5}[name]))
+    assert result("get_sync_speed", params, setup=setup) == {
         "maximum_batch_size": 500,
         "maximum_parallel_batches": 2,
-        "maximum_records_per_second": 75,
+        "maximum_records_per_second": speed,
     }
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from destination.action import Window
 from destination.klaviyo import KLAVIYO
-from destination.klaviyo.estimate import OBJECTS, WAYS, estimate, files, least_seconds
+from destination.klaviyo.estimate import OBJECTS, WAYS, estimate, files, least_seconds, steady
 
 M = (Window(10, 1), Window(150, 60))
 DAILY = (*M, Window(150, 86_400))
@@ -102,3 +102,13 @@ def test_every_action_and_object_has_its_ways() -> None:
 def test_files_for_sftp_are_counted_by_bytes() -> None:
     """None for nothing."""
     assert [files(rows, 1_000) for rows in (0, 1, 100_000, 100_001)] == [0, 1, 1, 2]
+
+
+def test_the_steady_pace_is_that_of_the_slowest_operation() -> None:
+    """By the minute, which is less than sixty times the second; some actions have one way only."""
+    assert steady("upsertProfile") == 10_000 * 150 / 60
+    assert steady("upsertProfile", bulk=False) == 750 / 60
+    assert steady("removeProfileFromList") == 100 * 750 / 60
+    assert steady("orderCompleted") == steady("orderCompleted", bulk=False) == 3500 / 60
+    for action in WAYS:
+        assert steady(action) >= steady(action, bulk=False) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,39 @@ def test_hightouch_hears_of_rejected_rows(server: Server, client: redis.Redis) -
     rejected = call(server, "hightouch", "add", params)["rejectedRows"]
     assert [each["id"] for each in rejected] == [2]
     assert client.llen("destination:default:lane:test/rows") == 1
+
+
+@pytest.mark.parametrize(
+    ("batched", "object_", "speed"),
+    [
+        (True, "profile", 2_000),
+        (True, "suppression", 1_250),
+        (True, None, 1_250),
+        (False, "profile", 12),
+        (False, "event", 2_000),
+        (False, None, 12),
+    ],
+)
+def test_the_speed_follows_klaviyos_limits(
+    tmp_path: Path,
+    redis_url: str,
+    client: redis.Redis,
+    batched: bool,
+    object_: str | None,
+    speed: int,
+) -> None:
+    """By the way that the mapping in use sends them; many at once are bounded by what we can take."""
+    mapping = {
+        "name": "profiles",
+        "action": "upsertProfile",
+        "trigger": 'type = "track"',
+        "fields": {"email": {"@path": "$.properties.email"}},
+        "batch": {"enabled": batched},
+    }
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "own.json").write_text(json.dumps({"name": "own", "mappings": [mapping]}))
+    with serving(tmp_path, redis_url, TOML, DESTINATION_MAPPINGS=str(folder)) as server:
+        plan = {"object": {"object_api_name": object_}} if object_ else {}
+        said = call(server, "census", "get_sync_speed", {"sync_plan": plan})
+    assert said["maximum_records_per_second"] == speed
