@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import redis
@@ -25,12 +25,13 @@ from destination.runtime.delivery.precedence import LOOK_AGAIN as AFTER_OTHERS
 from destination.runtime.delivery.precedence import Precedence, leaders
 from destination.runtime.delivery.settling import Settling
 from destination.runtime.delivery.skipping import job_committed
+from destination.runtime.delivery.slots import Slots
 from destination.runtime.logs import log, told
 from destination.runtime.store import PREFIX, Row, Scripts, connect
 from destination.settings import Settings
 
-JOB_SECONDS = 5.0
-"""A job gives its lane back after this time, so that others get their turn."""
+JOB_SECONDS, TURN_SECONDS = 5.0, 1.0
+"""A lane is given back after this time, so that others get their turn; sooner when some wait."""
 
 THREADS = 8
 """Single-record requests under way at once; more only queue for the account's rate limit."""
@@ -67,7 +68,7 @@ class Worker:
             name: Working(connection, settings, self.scripts)
             for name, connection in settings.connections.items()
         }
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="send")
+        self._slots = Slots(self.send)
         self.stopping = threading.Event()
         self._precedence = Precedence(self.redis, time.monotonic)
 
@@ -87,10 +88,14 @@ class Worker:
 
     def close(self) -> None:
         """Let go of threads and connections."""
-        self._pool.shutdown()
+        self._slots.close()
         for working in self.working.values():
             working.close()
         self.redis.close()
+
+    def take(self, connection: str, lane: str) -> None:
+        """Work on one lane beside others; returns when that has begun, or is sure to."""
+        self._slots.take(connection, lane)
 
     def send(self, connection: str, lane: str) -> None:
         """Work on one lane until it is empty, must wait, or has had its time."""
@@ -116,7 +121,7 @@ class Worker:
         try:
             self.redis.ping()
         except redis.RedisError:
-            self.redis.connection_pool.disconnect()
+            self.redis.connection_pool.disconnect(inuse_connections=False)
 
     def _give_back(self, lane: Lane) -> None:
         """After trouble with Redis: try for a while to free the lane, else its lease runs out."""
@@ -127,15 +132,16 @@ class Worker:
                 lane.release()
                 self.redis.zadd(f"{PREFIX}due", {lane.member: 0})
             except redis.RedisError:
-                self.redis.connection_pool.disconnect()
+                self.redis.connection_pool.disconnect(inuse_connections=False)
             else:
                 return
 
     def _work(self, lane: Lane, working: Working, taken: Taken) -> None:
-        end = time.monotonic() + JOB_SECONDS
+        begun = time.monotonic()
 
         def going_on() -> bool:
-            return time.monotonic() < end and not self.stopping.is_set()
+            seconds = TURN_SECONDS if self._slots.crowded(lane.connection) else JOB_SECONDS
+            return time.monotonic() < begun + seconds and not self.stopping.is_set()
 
         pause = 0.0
         try:
@@ -175,7 +181,9 @@ class Worker:
         most = min(max(mine, default=1), lane.length())
         some = (most >> max(first[0].attempts, crashes - 1, 0)) * grown
         rows = lane.read(max(1, min(some, max(most, min(SIDE_BY_SIDE * most, PASS_ROWS)))))
-        free_to_go = self._precedence.first(lane.connection, leaders(lane.name, routes), rows)
+        free_to_go = self._precedence.first(
+            lane.connection, lane.name, leaders(lane.name, routes), rows
+        )
         if not free_to_go:
             record = Record()
             record.hold(AFTER_OTHERS, "waits_for_earlier")
@@ -225,8 +233,10 @@ class Worker:
         if len(tasks) == 1:
             tasks[0]()
             return
-        futures = [self._pool.submit(task) for task in tasks]
-        wait(futures)  # even when one has failed: nothing of a lane may run behind its commit
+        # Threads of its own: those of a connection that waits for Klaviyo are no use to another one.
+        with ThreadPoolExecutor(min(THREADS, len(tasks)), thread_name_prefix="send") as pool:
+            futures = [pool.submit(task) for task in tasks]
+        # All have ended, also when one has failed: nothing of a lane may run behind its commit.
         for future in futures:
             future.result()
 
@@ -297,4 +307,4 @@ def send(connection: str, lane: str) -> None:
     """The RQ job: work on one lane. Its arguments are names only; the rows stand in Redis."""
     if _worker is None:
         raise RuntimeError("this process is no worker; start one with `destination work`")
-    _worker.send(connection, lane)
+    _worker.take(connection, lane)
