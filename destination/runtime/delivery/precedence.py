@@ -13,6 +13,11 @@ from destination.runtime.store import PREFIX, Row, decode_row
 PATIENCE = 5.0
 """Seconds that a lane waits for another one's oldest row; then that row holds up nobody any more."""
 
+HELD_BACK = 30.0
+"""Seconds that a lane is held back in one go; then it waits no more until it has been caught up
+with. A load of a million profiles must not keep today's orders waiting to its end.
+"""
+
 LOOK_AGAIN = 0.1
 """Seconds until a lane that waits looks again."""
 
@@ -45,13 +50,25 @@ class Precedence:
         self._client: Any = client
         self._clock = clock
         self._seen: dict[tuple[str, str], tuple[int, float]] = {}
+        self._held: dict[tuple[str, str], float] = {}
 
-    def first(self, connection: str, lanes: Sequence[str], rows: Sequence[Row]) -> int:
-        """How many of ``rows``, from the first on, were accepted before anything in ``lanes``."""
-        horizon = min(self._waiting(connection, lanes), default=0) if lanes else 0
-        if not horizon:
+    def first(self, connection: str, lane: str, before: Sequence[str], rows: Sequence[Row]) -> int:
+        """How many of a lane's first ``rows`` may go: those accepted before what waits in the lanes
+        ``before``, or all of them after ``HELD_BACK`` seconds without one.
+        """
+        horizon = min(self._waiting(connection, before), default=0) if before else 0
+        behind = (n for n, row in enumerate(rows) if horizon and row.at >= horizon)
+        free = next(behind, len(rows))
+        key, now = (connection, lane), self._clock()
+        if free == len(rows):
+            self._held.pop(key, None)
+        elif now - self._held.get(key, now) >= HELD_BACK:
             return len(rows)
-        return next((n for n, row in enumerate(rows) if row.at >= horizon), len(rows))
+        elif free:
+            self._held.pop(key, None)
+        else:
+            self._held.setdefault(key, now)
+        return free
 
     def _waiting(self, connection: str, lanes: Sequence[str]) -> list[int]:
         """When the oldest row of each lane that is on its way was accepted."""

@@ -14,7 +14,7 @@ from destination.klaviyo.actions.track_event import ACTION as TRACK
 from destination.klaviyo.actions.upsert_profile import ACTION as PROFILE
 from destination.mapping.file import BatchOptions, Mapping
 from destination.pipeline import Route
-from destination.runtime.delivery.precedence import PATIENCE, Precedence, leaders
+from destination.runtime.delivery.precedence import HELD_BACK, PATIENCE, Precedence, leaders
 from destination.runtime.store import PREFIX, Row
 from tests.unit.runtime.accepting import accept
 
@@ -77,7 +77,7 @@ def precedence(client: redis.Redis, clock: Clock) -> Precedence:
 
 def first(precedence: Precedence, *at: int) -> int:
     """How many events accepted then may go before what waits in the lane ``profile``."""
-    return precedence.first("default", ["profile"], [row(each) for each in at])
+    return precedence.first("default", "track", ["profile"], [row(each) for each in at])
 
 
 def test_events_go_behind_profiles_and_nothing_else_behind_anything() -> None:
@@ -125,6 +125,39 @@ def test_a_lane_that_stands_still_delays_others_for_seconds_only(
     assert first(precedence, 300) == 1
     client.lpop(f"{PREFIX}default:lane:profile")
     assert first(precedence, 300) == 0
+
+
+def test_a_long_load_of_profiles_delays_events_for_half_a_minute_only(
+    redis_url: str, client: redis.Redis, precedence: Precedence, clock: Clock
+) -> None:
+    """Though its lane moves all the time; once it has been caught up with, events wait again."""
+    for at in range(200, 300):
+        accept(redis_url, (f"i{at}", "ann", "profile"), at=at)
+    assert first(precedence, 300) == 0
+    freed = []
+    for _ in range(10):
+        clock.now += HELD_BACK / 10
+        client.lpop(f"{PREFIX}default:lane:profile")
+        freed.append(first(precedence, 300, 301))
+    assert freed == [0] * 9 + [2]
+    assert first(precedence, 302) == 1
+    client.delete(f"{PREFIX}default:lane:profile")
+    assert first(precedence, 400) == 1
+    accept(redis_url, ("j", "ann", "profile"), at=500)
+    assert first(precedence, 500) == 0
+
+
+def test_a_lane_that_is_let_go_on_is_held_back_anew(
+    redis_url: str, client: redis.Redis, precedence: Precedence, clock: Clock
+) -> None:
+    """After an outage both work their backlogs off, in turns, for however long it takes."""
+    for at in range(200, 300):
+        accept(redis_url, (f"i{at}", "ann", "profile"), at=at)
+    for _ in range(10):
+        assert first(precedence, 300) == 0
+        clock.now += HELD_BACK / 2
+        client.lpop(f"{PREFIX}default:lane:profile")
+        assert first(precedence, 199, 300) == 1
 
 
 def test_rows_of_an_unknown_time_neither_wait_nor_are_waited_for(
