@@ -32,6 +32,10 @@ SECTIONS: dict[str, dict[str, Reason]] = {
             remedy="Correct the phone number at the source, or map country_code so that national "
             "numbers are read right.",
         ),
+        "kx_ignored": Reason(
+            cause="The rest was done without the token of a link (_kx), which had run out or was none.",
+            remedy="",
+        ),
         "email_older_than_unsubscribe": Reason(
             cause="The person was subscribed by phone only: after this event was made they had "
             "unsubscribed the e-mail address, or it was suppressed.",

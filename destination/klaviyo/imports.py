@@ -50,8 +50,12 @@ def group(payload: Payload) -> Hashable:
 
 
 def fits(payload: Payload) -> bool:
-    """Whether an import can express the row: it clears nothing and operates on no property."""
-    return not clears(payload) and not patch(payload)
+    """Whether an import can express the row: it clears nothing, operates on no property and is known
+    by what a person keeps. A token that has run out would cost its neighbours the import.
+    """
+    return (
+        "id" not in payload and "_kx" not in payload and not clears(payload) and not patch(payload)
+    )
 
 
 def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
@@ -220,7 +224,10 @@ def _rejected(error: Json) -> Discard:
     pointer = str(source.get("pointer") or "") if isinstance(source, dict) else ""
     said = " ".join(str(error.get(name) or "") for name in ("code", "detail")).strip()
     text = f"Klaviyo's import refused the row: {said or error.get('title') or 'no reason given'}"
-    return Discard("import_rejected", text[:MESSAGE], field_of(pointer))
+    twice = error.get("code") == "duplicate_profile"
+    return Discard(
+        "identity_conflict" if twice else "import_rejected", text[:MESSAGE], field_of(pointer)
+    )
 
 
 BATCH = Batch(

@@ -24,6 +24,8 @@ COUNTRY = Field(
 )
 EXTERNAL_ID = Field("external_id", description="Your own id of the person.")
 
+PROFILE_ID = Field("id", description="Klaviyo's own id of the profile; not your id of the person.")
+
 EXTERNAL_ID_BOUNDED = replace(EXTERNAL_ID, maximum=255)
 """The same where Segment states its length among the fields."""
 

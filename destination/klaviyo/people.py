@@ -13,7 +13,7 @@ from destination.klaviyo.answers import attributes_of, pages
 from destination.klaviyo.batch import send_rows
 from destination.klaviyo.limits import BODY_BYTES, LOOKUP, Bulk
 from destination.klaviyo.model import IDENTIFIERS, Json
-from destination.klaviyo.requests import any_of, get_profiles, literal
+from destination.klaviyo.requests import any_of, equals, get_profiles, literal
 from destination.sending import Account, Request, Response
 
 Page = Callable[[str, str], Request]
@@ -120,6 +120,12 @@ def find(
                 elif not isinstance(outcome, Delivered):
                     raise Ended(outcome)
     return Found(tuple(profiles.values()), refused)
+
+
+def with_token(token: str, account: Account) -> list[str]:
+    """The ids of the profiles that a ``_kx`` stands for. Raises ``Ended`` where it has run out."""
+    chosen = equals("_kx", token)
+    return [each["id"] for each in pages(lambda cursor: get_profiles(chosen, cursor), account)]
 
 
 def _find(

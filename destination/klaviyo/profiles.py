@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from destination.delivery import Discard, Outcome, Retry
@@ -10,8 +10,10 @@ from destination.errors import Ended
 from destination.klaviyo import requests
 from destination.klaviyo.answers import ask, id_of, took
 from destination.klaviyo.model import Json, attributes, patch, profile_problem
+from destination.klaviyo.payloads import without
 from destination.klaviyo.people import find
-from destination.klaviyo.verdict import discard, errors_of, verdict
+from destination.klaviyo.token import KX, KX_IGNORED, token_refused
+from destination.klaviyo.verdict import discard, errors_of, verdict, with_note
 from destination.sending import Account, Response
 
 
@@ -21,6 +23,7 @@ class Saved:
 
     response: Response
     known: str = ""
+    note: str = ""
 
     def id(self) -> str:
         """The profile's id. Raises ``Ended`` (a retry) when the answer holds none."""
@@ -28,7 +31,8 @@ class Saved:
 
     def outcome(self, account: Account) -> Outcome:
         """What the answer comes to if nothing else is to do."""
-        return verdict(self.response, account.now)
+        outcome = verdict(self.response, account.now)
+        return with_note(outcome, self.note) if self.note else outcome
 
 
 def save_profile(payload: dict[str, Any], account: Account) -> Saved:
@@ -42,13 +46,28 @@ def save_profile(payload: dict[str, Any], account: Account) -> Saved:
     if problem:
         raise Ended(problem)
     operations = patch(payload)
+    id_ = payload.get("id", "")
+    if KX in payload:
+        return _by_token(payload, found, account)
     if operations:
-        return Saved(ask(requests.create_or_update_profile(found, operations), account))
+        return Saved(ask(requests.create_or_update_profile(found, operations, id_), account))
+    if id_:
+        return Saved(ask(requests.update_profile(id_, found), account), id_)
     response = account.send(requests.create_profile(found))
     if response.status != 409:
         return Saved(took(response, account))
     id_ = _duplicate(response) or _look_up(found, response, account)
     return Saved(_update(id_, found, account), id_)
+
+
+def _by_token(payload: dict[str, Any], found: Json, account: Account) -> Saved:
+    request = requests.create_or_update_profile(
+        {**found, KX: payload[KX]}, patch(payload), payload.get("id", "")
+    )
+    response = account.send(request)
+    if token_refused(payload, verdict(response, account.now)):
+        return replace(save_profile(without(payload, [KX]), account), note=KX_IGNORED)
+    return Saved(took(response, account))
 
 
 def _duplicate(response: Response) -> str:

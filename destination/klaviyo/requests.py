@@ -74,9 +74,11 @@ def update_profile(id: str, attributes: Json) -> Request:  # noqa: A002 - JSON:A
     return Request("PATCH", f"/api/profiles/{_segment(id)}", "update_profile", body)
 
 
-def create_or_update_profile(attributes: Json, meta: Json) -> Request:
-    """Makes or changes a profile, the only call that creates and takes property operations."""
-    body = {"data": profile(attributes, meta=meta)}
+def create_or_update_profile(attributes: Json, meta: Json, id: str = "") -> Request:  # noqa: A002 - as above
+    """Makes or changes a profile, the only call that creates and takes property operations or a
+    ``_kx``.
+    """
+    body = {"data": profile(attributes, id=id, meta=meta)}
     return Request("POST", "/api/profile-import", "create_or_update_profile", body)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from destination.action import Action, Payload
 from destination.klaviyo.actions import upsert_profile
 from destination.klaviyo.email import is_public_email
-from destination.klaviyo.identifiers import PROFILE, with_identifiers
+from destination.klaviyo.identifiers import with_identifiers
 from destination.klaviyo.imports import BATCH
 from destination.klaviyo.order import membership
 from destination.klaviyo.payloads import (
@@ -16,10 +16,12 @@ from destination.klaviyo.payloads import (
     LIST_NAME,
     NAMES_AND_PLACES,
     PHONE,
+    PROFILE_ID,
     PROPERTIES,
     PROPERTY_OPERATIONS,
     require_list,
 )
+from destination.klaviyo.token import KX_FIELD
 
 
 def prepare(payload: Payload, _now: float) -> Payload:
@@ -28,7 +30,7 @@ def prepare(payload: Payload, _now: float) -> Payload:
     Only here Segment asks of an address that it ends like a public domain.
     """
     require_list(payload)
-    return with_identifiers(payload, PROFILE, is_public_email)
+    return with_identifiers(payload, upsert_profile.WHO, is_public_email)
 
 
 ACTION = Action(
@@ -46,6 +48,8 @@ ACTION = Action(
         PROPERTIES,
         *PROPERTY_OPERATIONS,
         COUNTRY,
+        PROFILE_ID,
+        KX_FIELD,
     ),
     prepare=prepare,
     perform=upsert_profile.perform,

@@ -7,9 +7,9 @@ from dataclasses import replace
 from destination.action import Action, Payload
 from destination.delivery import Dropped, Outcome
 from destination.klaviyo import requests
-from destination.klaviyo.actions.delete_profile import PROFILE_ID, the_one_profile
+from destination.klaviyo.actions.delete_profile import the_one_profile
 from destination.klaviyo.identifiers import PROFILE, with_identifiers
-from destination.klaviyo.payloads import COUNTRY, EMAIL, EXTERNAL_ID, PHONE
+from destination.klaviyo.payloads import COUNTRY, EMAIL, EXTERNAL_ID, PHONE, PROFILE_ID
 from destination.klaviyo.people import find
 from destination.klaviyo.verdict import verdict
 from destination.sending import Account

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 
 from destination.action import Action, Batch, Payload
-from destination.delivery import Outcome
+from destination.delivery import Discard, Outcome
 from destination.fields import Field
 from destination.klaviyo import requests
 from destination.klaviyo.batch import send_rows
 from destination.klaviyo.identifiers import EVENT, with_identifiers
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.model import (
+    Json,
     digest,
     event,
     event_problem,
@@ -30,14 +31,18 @@ from destination.klaviyo.payloads import (
     with_time,
     without,
 )
-from destination.klaviyo.revision import shape
-from destination.klaviyo.verdict import noted_for, verdict
+from destination.klaviyo.revision import Shape, shape
+from destination.klaviyo.token import KX, KX_FIELD, KX_IGNORED, token_refused
+from destination.klaviyo.verdict import noted_for, verdict, with_note
 from destination.sending import Account
 
 LIMIT = BULK["bulk_create_events"]
 
-WHO = EVENT | {"_kx"}
+WHO = EVENT | {KX}
 """What identifies the profile of an event: also the token that Klaviyo puts on its links."""
+
+PROFILE_ID = "profile_id"
+"""The payload field that holds Klaviyo's own id of the profile; ``profile.id`` may be anybody's."""
 
 PROFILE_FIELD = Field(
     "profile",
@@ -51,6 +56,7 @@ PROFILE_FIELD = Field(
         COUNTRY,
         EXTERNAL_ID,
         Field("anonymous_id", description="The browser's or device's id of the person."),
+        KX_FIELD,
         *PROPERTY_OPERATIONS,
     ),
 )
@@ -65,6 +71,7 @@ EVENT_FIELDS = (
     Field("value_currency", description="ISO 4217 code of the value's currency, such as USD."),
     Field("unique_id", description="Id by which Klaviyo tells a repeated event."),
     Field("backfill", "boolean", description="Record the event without triggering flows."),
+    Field(PROFILE_ID, description="Klaviyo's own id of the profile; not your id of the person."),
 )
 
 
@@ -76,10 +83,17 @@ def prepare(payload: Payload, now: float) -> Payload:
 def prepare_event(payload: Payload, now: float) -> Payload:
     """The payload with its profile and time checked. Raises ``Ended``."""
     given = payload["profile"]
-    profile = with_identifiers(given, WHO)
+    profile = _beside_id(payload) if payload.get(PROFILE_ID) else with_identifiers(given, WHO)
     if profile is not given:
         payload = {**payload, "profile": profile}
     return with_time(payload, "time", now)
+
+
+def _beside_id(payload: Payload) -> Payload:
+    """The profile of a payload that has Klaviyo's own id, which is enough. Raises ``Ended``."""
+    given = payload["profile"]
+    found = with_identifiers({**given, "id": payload[PROFILE_ID]}, WHO | {"id"})
+    return {**found, "id": given["id"]} if "id" in given else without(found, ["id"])
 
 
 def identified(payload: Payload) -> Payload:
@@ -104,8 +118,24 @@ def perform(payload: Payload, account: Account) -> Outcome:
     problem = event_problem(payload, now, event_times(now, account.now))
     if problem:
         return problem
-    request = requests.create_event(event(payload, now), event_profile(payload["profile"], now))
-    return verdict(account.send(request), account.now)
+    request = requests.create_event(event(payload, now), _profile(payload, now))
+    outcome = verdict(account.send(request), account.now)
+    again = _again(payload, outcome)
+    return with_note(perform(again, account), KX_IGNORED) if again else outcome
+
+
+def _profile(payload: Payload, shape: Shape | None) -> Json:
+    """The profile resource of an event; see ``event_profile``."""
+    found = event_profile(payload["profile"], shape)
+    return {**found, "id": payload[PROFILE_ID]} if payload.get(PROFILE_ID) else found
+
+
+def _again(payload: Payload, outcome: Outcome) -> Payload | None:
+    """The event to send where its token may be why it was refused; None where it is not."""
+    profile = payload["profile"]
+    if KX not in profile or not token_refused({**profile, "id": payload.get(PROFILE_ID)}, outcome):
+        return None
+    return {**payload, "profile": without(profile, [KX])}
 
 
 def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
@@ -125,16 +155,33 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     sent = send_rows(
         list(unique.values()),
         lambda some: requests.bulk_create_events(
-            [(event_profile(each["profile"], None), event(each, now)) for each in some]
+            [(_profile(each, None), event(each, now)) for each in some]
         ),
         account,
         LIMIT,
     )
-    outcomes = dict(zip(unique, sent, strict=True))
-    return [
-        problem or noted_for(outcomes[key], payload["profile"])
+    by_key = dict(zip(unique, sent, strict=True))
+    outcomes = [
+        problem or noted_for(by_key[key], payload["profile"])
         for key, payload, problem in zip(keys, payloads, problems, strict=True)
     ]
+    return _without_tokens(payloads, outcomes, account)
+
+
+def _without_tokens(
+    payloads: Sequence[Payload], outcomes: list[Outcome], account: Account
+) -> list[Outcome]:
+    """The outcomes after those were tried again whose token may have run out."""
+    again = {
+        index: left
+        for index, (payload, outcome) in enumerate(zip(payloads, outcomes, strict=True))
+        if isinstance(outcome, Discard) and (left := _again(payload, outcome))
+    }
+    if again:
+        ends = perform_batch(list(again.values()), account)
+        for index, end in zip(again, ends, strict=True):
+            outcomes[index] = with_note(end, KX_IGNORED)
+    return outcomes
 
 
 def _keys(payloads: Sequence[Payload]) -> list[Hashable]:
@@ -144,7 +191,7 @@ def _keys(payloads: Sequence[Payload]) -> list[Hashable]:
     """
     times = Counter(payload.get("unique_id") for payload in payloads)
     return [
-        (person(payload["profile"]), payload["metric_name"], unique)
+        (payload.get(PROFILE_ID), person(payload["profile"]), payload["metric_name"], unique)
         if (unique := payload.get("unique_id")) and times[unique] > 1
         else index
         for index, payload in enumerate(payloads)

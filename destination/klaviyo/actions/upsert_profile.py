@@ -19,17 +19,22 @@ from destination.klaviyo.payloads import (
     LIST_NAME,
     NAMES_AND_PLACES,
     PHONE,
+    PROFILE_ID,
     PROPERTIES,
     PROPERTY_OPERATIONS,
 )
 from destination.klaviyo.profiles import save_profile
+from destination.klaviyo.token import KX, KX_FIELD
 from destination.klaviyo.verdict import noted, verdict
 from destination.sending import Account
+
+WHO = PROFILE | {"id", KX}
+"""What a profile may be known by."""
 
 
 def prepare(payload: Payload, _now: float) -> Payload:
     """The payload with its identifiers checked. Raises ``Ended``."""
-    return with_identifiers(payload, PROFILE)
+    return with_identifiers(payload, WHO)
 
 
 def perform(payload: Payload, account: Account) -> Outcome:
@@ -68,6 +73,8 @@ ACTION = Action(
         LIST_ID,
         Field("override_list_id", description="Id of a list that goes before list_id."),
         LIST_NAME,
+        PROFILE_ID,
+        KX_FIELD,
     ),
     prepare=prepare,
     perform=perform,

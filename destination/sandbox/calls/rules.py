@@ -20,6 +20,8 @@ PHONE = re.compile(r"\+(1[2-9]\d{9}|[2-9]\d{6,14})")
 PHONE_TEXT = "Invalid phone number format (Example of a valid format: +12345678901)"
 NAMED = ("email", "phone_number", "external_id")
 ANONYMOUS = (*NAMED, "_kx", "anonymous_id")
+EXPIRED = "expired"
+"""How a ``_kx`` begins that has run out; Klaviyo's tell their age in a way that only it can read."""
 YEAR = 366 * 86_400
 FLOOR = moment("1990-01-01T00:00:00Z")
 MAX_PROPERTIES, MAX_ITEMS, MAX_NESTING, MAX_TEXT = 400, 4000, 10, 100_000
@@ -55,6 +57,8 @@ def check_identifiers(
         for name in names
         if attributes.get(name) == "" and name not in {"email", "phone_number"}
     ]
+    if "_kx" in names and str(attributes.get("_kx") or "").startswith(EXPIRED):
+        problems.append(Problem("The exchange id has expired.", f"{pointer}/_kx"))
     phone = attributes.get("phone_number")
     if phone is None or valid_phone(phone):
         return problems, False

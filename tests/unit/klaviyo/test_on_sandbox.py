@@ -117,6 +117,16 @@ def test_identifiers_of_two_people_change_neither(world: World) -> None:
     assert {each["title"] for each in world.state["profiles"]} == {"A", "B"}
 
 
+def test_identifiers_of_two_people_are_a_conflict_in_an_import_too(world: World) -> None:
+    """The same end as alone, and the neighbours arrive."""
+    world.one("upsertProfile", email=MAIL, title="A")
+    world.one("upsertProfile", phone_number=PHONE, title="B")
+    rows = [{"email": "b@acme.io"}, {"email": MAIL, "phone_number": PHONE}, {"email": "c@acme.io"}]
+    outcomes = world.many("upsertProfile", rows)
+    assert outcomes[0] == outcomes[2] == Delivered()
+    assert getattr(outcomes[1], "code", "") == "identity_conflict"
+
+
 def test_an_import_ends_every_row(world: World) -> None:
     """A bad row at the door, a person twice, and the list they join."""
     rows = [
