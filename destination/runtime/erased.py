@@ -43,7 +43,7 @@ class Erased:
 
     def among(self, rows: Sequence[Row]) -> frozenset[int]:
         """The numbers of the rows that must not be delivered: events that were erased, and those
-        that happened before their person was.
+        that happened before their person was. Requests for deletion are carried out all the same.
         """
         newest = self._moments.newest() if rows else 0.0
         if not newest:
@@ -52,7 +52,8 @@ class Erased:
         times = [_happened(row.event) for row in rows]
         for number, row in enumerate(rows):
             if times[number] <= newest:  # seldom, and it takes long to go through an event
-                marks[number] += _marks_in(decode(row.event))
+                body = decode(row.event)
+                marks[number] += [] if _asks_for_deletion(body) else _marks_in(body)
         asked = sorted(set().union(*marks))
         known = dict(zip(asked, self._moments.recall(asked), strict=True))
         return frozenset(
@@ -72,6 +73,10 @@ def _mark(kind: str, value: str) -> str:
 
 def _event_mark(source: str, message: str) -> str:
     return f"event:{source}\0{message}"
+
+
+def _asks_for_deletion(body: Any) -> bool:
+    return isinstance(body, dict) and body.get("type") == "delete"
 
 
 class _Times(msgspec.Struct):

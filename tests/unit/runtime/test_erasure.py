@@ -290,6 +290,7 @@ def test_an_event_without_a_time_is_as_old_as_its_receipt(
         event("c", userId=USER, timestamp="yesterday"),
         event("d", userId="somebody else", timestamp=at(-5)),
         b"5",
+        event("e", type="delete", userId=USER, timestamp=at(now - 5)),
     ]
     rows = [row(f"m-{number}", body, "p") for number, body in enumerate(bodies)]
     assert Erased(client, "default").among(rows) == {0}
