@@ -6,6 +6,7 @@ Its models are strict: an answer of a wrong shape is an error inside the client.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -156,6 +157,41 @@ def test_bulk_import(client: Any, base: str) -> None:
     )
     assert len(found) == 50
     assert len(client.Profiles.get_bulk_import_profiles_jobs().data) == 1
+
+
+def test_merging_and_property_operations(client: Any, base: str) -> None:
+    """Two profiles become one; lists in properties grow and shrink."""
+    kept = client.Profiles.create_profile(person(email="a@acme.io", properties={"skus": ["x"]}))
+    gone = client.Profiles.create_profile(person(phone_number="+14155552671", title="Dr"))
+    body = {
+        "data": {
+            "type": "profile-merge",
+            "id": kept.data.id,
+            "relationships": {"profiles": {"data": [{"type": "profile", "id": gone.data.id}]}},
+        }
+    }
+    assert client.Profiles.merge_profiles(body).data.id == kept.data.id
+    control(base, "advance", {"seconds": 5})
+    with pytest.raises(ApiException, match="404"):
+        client.Profiles.get_profile(gone.data.id)
+    change = person(email="a@acme.io")
+    change["data"]["meta"] = {"patch_properties": {"append": {"skus": "y"}, "unset": ["none"]}}
+    client.Profiles.create_or_update_profile(change)
+    found = client.Profiles.get_profile(kept.data.id).data.attributes
+    assert (found.phone_number, found.title) == ("+14155552671", "Dr")
+    assert found.properties == {"skus": ["x", "y"]}
+
+
+def test_limits_are_told_as_the_client_reads_them(client: Any, base: str) -> None:
+    """A throttled call is tried again by the client itself; a refusal is an error with its words."""
+    rule = {"match": {"operation": "get_lists"}, "status": 429, "retry_after": "1", "times": 1}
+    control(base, "faults", [rule])
+    started = time.monotonic()
+    patient = KlaviyoAPI("pk_official", test_host=base, max_retries=3, max_delay=5)
+    assert patient.Lists.get_lists().data == []
+    assert time.monotonic() - started >= 1
+    with pytest.raises(ApiException, match="Invalid email address"):
+        client.Profiles.create_profile(person(email="no address"))
 
 
 def test_consent(client: Any, base: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,16 +11,39 @@ import pytest
 from destination.delivery import Retry
 from destination.pipeline import backoff
 from destination.runtime.delivery.settling import SEARCHING, Settling
-from destination.runtime.store import Row
+from destination.runtime.store import Row, decode_letter
 from destination.settings import load_settings
 
 CHANCE = 0.75
+STUCK = Retry("import_stuck", "import job J is queued after 3601 s")
+
+
+def settling_at(folder: Path, now: float) -> Settling:
+    """Settling with the usual budget, at that unix time."""
+    settings = load_settings(folder=folder, environ={}, sandbox_url="http://127.0.0.1:9")
+    return Settling("default", "a", {}, settings, now, lambda: CHANCE)
+
+
+def test_a_row_whose_end_stays_unknown_is_a_dead_letter_in_the_end(tmp_path: Path) -> None:
+    """When attempts and hours are spent, with the last reason; not an attempt earlier."""
+    most = settling_at(tmp_path, 0).settings.retry_attempts
+    late = 1_000.0 + settling_at(tmp_path, 0).settings.retry_hours * 3600
+
+    def told(attempts: int) -> list[Any]:
+        row = Row(msgspec.Raw(b"{}"), "e", "web", "p", attempts, since=999.0, mapping="a")
+        return settling_at(tmp_path, late).settle_job("J", [row], [STUCK]).operations
+
+    assert told(most - 2)[0] == "park"
+    what, _id, text, *_ = told(most - 1)
+    assert what == "dead"
+    letter = decode_letter(text)
+    assert letter.code == "exhausted"
+    assert "import_stuck" in letter.message
 
 
 def operations(folder: Path, outcome: Retry, attempts: int) -> list[object]:
     """What is recorded for one row that failed ``attempts`` times before."""
-    settings = load_settings(folder=folder, environ={}, sandbox_url="http://127.0.0.1:9")
-    settling = Settling("default", "a", {}, settings, 1_000.0, lambda: CHANCE)
+    settling = settling_at(folder, 1_000.0)
     row = Row(msgspec.Raw(b"{}"), "e1", "web", "p", attempts=attempts, since=999.0, mapping="a")
     return settling.settle([row], [outcome], {}).operations
 
