@@ -63,10 +63,11 @@ def _given_id(request: Request) -> str:
 def _people(request: Request) -> list[dict[str, Any]]:
     """A profile for each value of the filter; the first of every look-up is the same person."""
     chosen = request.query.get("filter", "any(id,[])")
-    field, _, values = chosen.partition("(")[2].removesuffix(")").partition(",")
+    field, _, text = chosen.partition("(")[2].removesuffix(")").partition(",")
+    values = decode(text)
     return [
         {"type": "profile", "id": _spell(place, _ULID, 26), "attributes": {field: value}}
-        for place, value in enumerate(decode(values), 1)
+        for place, value in enumerate(values if isinstance(values, list) else [values], 1)
     ]
 
 

@@ -167,6 +167,13 @@ def test_a_person_is_deleted_by_the_token() -> None:
     assert all(each.method == "GET" for each in script.requests)
 
 
+def test_a_preview_finds_the_person_of_a_token() -> None:
+    """As on a good day."""
+    action = KLAVIYO.actions["deleteProfile"]
+    payload = action.prepare({"_kx": "token"}, NOW)
+    assert action.perform(payload, account(KLAVIYO.rehearse)) == Delivered("accepted_by_klaviyo")
+
+
 def test_a_token_that_ran_out_deletes_nobody() -> None:
     """A deletion cannot be taken back, so a doubt about who is meant ends it."""
     script = Script(refusal(400))
