@@ -25,21 +25,30 @@ def fields_of(form: dict[str, dict[str, Any]]) -> tuple[Field, ...]:
 
 
 def field_of(name: str, entry: dict[str, Any]) -> Field:
-    """One field record from Segment's form."""
+    """One field record from Segment's form.
+
+    What Segment's own translation to a schema loses is left out: the format of a text or password,
+    bounds of other types than string and number, format and bounds of a list's items, null for a
+    list or an object with sub-fields.
+    """
     choices = [c["value"] if isinstance(c, dict) else c for c in entry.get("choices", ())]
+    kind, multiple = entry["type"], entry.get("multiple", False)
+    bounded = kind in {"string", "number"} and not multiple
+    formatted = kind not in {"text", "password"} and not multiple
+    properties = fields_of(entry.get("properties") or {})
     return Field(
         name=name,
-        type=entry["type"],
+        type=kind,
         description=entry.get("description", ""),
         required=entry.get("required") is True,
-        format=entry.get("format", ""),
-        minimum=entry.get("minimum"),
-        maximum=entry.get("maximum"),
+        format=entry.get("format", "") if formatted else "",
+        minimum=entry.get("minimum") if bounded else None,
+        maximum=entry.get("maximum") if bounded else None,
         choices=tuple(choices),
-        multiple=entry.get("multiple", False),
-        properties=fields_of(entry.get("properties") or {}),
+        multiple=multiple,
+        properties=properties,
         additional=entry.get("additionalProperties", False),
-        null=entry.get("allowNull", False),
+        null=entry.get("allowNull", False) and not multiple and not properties,
     )
 
 
@@ -49,12 +58,16 @@ def pointer(path: str) -> str:
 
 
 def typed(value: Any) -> Any:
-    """A JSON value in which ``true`` differs from 1, and 1 does not differ from 1.0."""
+    """A JSON value in which ``true`` differs from 1, and 1 does not differ from 1.0. Numbers are
+    compared as what was recorded, doubles.
+    """
     if isinstance(value, dict):
         return {key: typed(item) for key, item in value.items()}
     if isinstance(value, list):
         return [typed(item) for item in value]
-    return ("boolean", value) if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return ("boolean", value)
+    return float(value) if isinstance(value, int) else value
 
 
 def faults(check: Any, payload: Any) -> dict[str, str]:
