@@ -25,10 +25,10 @@ def measure(report: Report) -> None:
             report.add(name, one(installed, events))
 
 
-def fill(installed: Installation, events: int) -> tuple[dict[str, float], float]:
-    """Queue that many events; CPU seconds by process and bytes of Redis, both for all of them."""
+def fill(installed: Installation, events: int, size: int) -> tuple[dict[str, float], float]:
+    """Queue that many events, ``size`` a request; CPU seconds by process and bytes of Redis, both for all of them."""
     before, held = installed.cpu(), installed.used_memory()
-    load = Load(installed.port, "track", events, 100, 8, "drain", events // 4, built=False)
+    load = Load(installed.port, "track", events, size, 8, "drain", events // 4, built=False)
     answered = Generator(load).post()
     check_accepted(installed, answered, events)
     used = {name: by - before[name] for name, by in installed.cpu().items()}
@@ -37,7 +37,7 @@ def fill(installed: Installation, events: int) -> tuple[dict[str, float], float]
 
 def one(installed: Installation, events: int) -> Run:
     """One backlog."""
-    _used, held = fill(installed, events)
+    _used, held = fill(installed, events, 1_000)
     before, began = installed.cpu(), time.monotonic()
     installed.start_workers(1)
     marks: list[tuple[float, int, dict[str, float]]] = []

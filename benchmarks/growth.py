@@ -39,7 +39,7 @@ def deep(installed: Installation, size: int) -> Run:
     for _ in range(rounds):
         installed.clear()
         with installed.workers_stopped():
-            filling, bytes_held = drain.fill(installed, size)
+            filling, bytes_held = drain.fill(installed, size, 100)
             held += bytes_held
             before = installed.cpu()
         installed.settle()

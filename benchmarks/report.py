@@ -28,7 +28,17 @@ class Run:
         """Every figure by name; CPU as seconds per 100,000 events."""
         rate = {"events/s": self.events / self.seconds} if self.seconds else {}
         used = {f"cpu {name} s/100k": by / self.events * 1e5 for name, by in self.cpu.items() if by}
-        return {**rate, **self.figures, **used}
+        return {**rate, **self._capacity(), **self.figures, **used}
+
+    def _capacity(self) -> dict[str, float]:
+        """What two cores could do that had nothing else to do: no load generator, no neighbours.
+
+        A process, with one worker, runs on one core at a time.
+        """
+        own = [by for name, by in self.cpu.items() if name in OWN]
+        if len(own) < len(OWN):
+            return {}
+        return {"events/s by CPU alone": self.events / max(sum(own) / 2, *own)}
 
 
 class Report:
