@@ -113,9 +113,11 @@ OBJECTS: Final[Mapping[str, str]] = {
     "profile": "upsertProfile",
     "list": "addProfileToList",
     "list_membership": "addProfileToList",
+    "list-member": "addProfileToList",
     "event": "trackEvent",
     "order": "orderCompleted",
     "subscription": "subscribeProfile",
+    "consent": "subscribeProfile",
     "suppression": "suppressProfile",
 }
 """The action that rows of an object usually mean."""
