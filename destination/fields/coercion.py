@@ -7,56 +7,16 @@ are kept to what JSON can hold: a text that JavaScript reads as infinity is refu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
+
+from destination.fields.numbers import number_text, text_number
 
 FAILED: Final[Any] = object()
 """What a conversion gives for a value that cannot be converted."""
 
-# White space as JavaScript trims it (ECMA-262, WhiteSpace and LineTerminator).
-_SPACE: Final = (
-    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-_DECIMAL: Final = re.compile(r"[+-]?+(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+")
-_RADIX: Final = re.compile(r"0(?:[xX][0-9a-fA-F]++|[oO][0-7]++|[bB][01]++)")
 _EXACT: Final = 2**53
-
-
-def number_text(number: float) -> str:
-    """A finite number as JavaScript writes it: ``1``, ``1.5``, ``0.000001``, ``1e-7``, ``1e+21``."""
-    if isinstance(number, int) and -(10**21) < number < 10**21:
-        return str(number)
-    number = float(number)
-    size = abs(number)
-    if size == 0:
-        return "0"
-    if 1e-6 <= size < 1e21:
-        return format(Decimal(repr(number)), "f").removesuffix(".0")
-    mantissa, _, exponent = repr(number).partition("e")
-    return f"{mantissa}e{int(exponent):+d}"
-
-
-def text_number(text: str) -> Any:
-    """The number that JavaScript's ``Number(text)`` reads, or ``FAILED``; empty text is none."""
-    body = text.strip(_SPACE)
-    if not body:
-        return 0 if text else FAILED
-    try:
-        if _DECIMAL.fullmatch(body):
-            number = float(body)
-        elif _RADIX.fullmatch(body):
-            number = float(int(body, 0))
-        else:
-            return FAILED
-    except OverflowError:
-        return FAILED
-    if not isfinite(number):
-        return FAILED
-    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
 
 
 def coerce(types: tuple[str, ...], value: Any) -> Any:
@@ -114,7 +74,14 @@ def _to_string(value: Any) -> Any:
 def _to_number(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return int(value or 0)
-    return text_number(value) if isinstance(value, str) else FAILED
+    return _written_number(value) if isinstance(value, str) else FAILED
+
+
+def _written_number(text: str) -> Any:
+    number = text_number(text)
+    if not text or not isfinite(number):
+        return FAILED
+    return int(number) if number.is_integer() and abs(number) <= _EXACT else number
 
 
 def _to_integer(value: Any) -> Any:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Final
 
-from destination.fields.coercion import FAILED, number_text, text_number
 from destination.fields.dates import is_written_date
+from destination.fields.numbers import number_text, text_number
 
 # Both cases are spelled out: ignoring case makes matching twice as slow.
 _LABEL: Final = r"[A-Za-z0-9]++(?:-++[A-Za-z0-9]++)*+"
@@ -33,9 +33,7 @@ def is_date(text: str) -> bool:
     if is_written_date(text):
         return True
     number = text_number(text)
-    if number is FAILED or number_text(number) != text:
-        return False
-    return bool(abs(number) * 1000 <= _REACH)
+    return number_text(number) == text and abs(number) * 1000 <= _REACH
 
 
 # A scheme, a path that also covers an authority by name, a query, a fragment (RFC 3986). Only an

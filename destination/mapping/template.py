@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from destination.fields.numbers import WHITESPACE
 from destination.mapping.budget import NODE, Budget
-from destination.mapping.javascript import WHITESPACE
 from destination.mapping.path import Segments, split_name, walk
 from destination.mapping.text_form import text_of
 

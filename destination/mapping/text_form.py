@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring
 from typing import Any
 
+from destination.fields.numbers import number_text
 from destination.mapping.budget import NODE, Budget, deeper
-from destination.mapping.javascript import is_number, number_text
+from destination.mapping.javascript import is_number
 from destination.mapping.missing import MISSING
 from destination.mapping.path import INDEX
 

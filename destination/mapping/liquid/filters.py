@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
+from destination.fields.numbers import number_text, text_number
 from destination.mapping.budget import NODE, Budget, deeper
-from destination.mapping.javascript import is_number, number_text, text_length, text_number
+from destination.mapping.javascript import is_number, text_length
 from destination.mapping.liquid.dates import formatted
 from destination.mapping.liquid.html import without_tags
 from destination.mapping.missing import MISSING

@@ -6,7 +6,7 @@ import math
 from typing import NoReturn, cast
 
 from destination.errors import TriggerError
-from destination.mapping.javascript import number_text
+from destination.fields.numbers import number_text
 from destination.mapping.problem import excerpt
 from destination.mapping.trigger.lexer import Token, tokens
 from destination.mapping.trigger.segment import segment_meaning

@@ -17,7 +17,7 @@ from itertools import takewhile
 from typing import cast
 
 from destination.errors import TriggerError
-from destination.mapping.javascript import number_text, text_number
+from destination.fields.numbers import number_text, text_number
 from destination.mapping.problem import excerpt
 from destination.mapping.trigger.lexer import MAX_LENGTH
 from destination.mapping.trigger.segment_lexer import Token, segment_tokens

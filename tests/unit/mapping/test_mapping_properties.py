@@ -13,7 +13,6 @@ from destination.errors import MappingError
 from destination.event import encode
 from destination.mapping import MISSING, check_mapping, compile_mapping
 from destination.mapping.directives import DIRECTIVES
-from destination.mapping.javascript import number_text, text_number
 from destination.mapping.path import split_name
 from destination.mapping.template import parts_of
 from tests.unit.mapping.mapping_cases import same
@@ -145,12 +144,3 @@ def test_placeholders_are_those_of_the_pattern(template: str) -> None:
             is_name = re.fullmatch(r"\{\{[^}]+\}\}", text)
             parts.append(split_name(text[2:-2].strip()) if is_name else text)
     assert parts_of(template) == tuple(part for part in parts if part != "")
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_number_text_says_the_number(number: float) -> None:
-    """Read back, the text is the same number, and it has JavaScript's form."""
-    text = number_text(number)
-    assert float(text) == number == text_number(text)
-    assert re.fullmatch(r"-?(\d|[1-9]\d{0,20})(\.\d+)?(e[+-][1-9]\d*)?", text)
-    assert ("e" in text) == (number != 0 and not 1e-6 <= abs(number) < 1e21)
