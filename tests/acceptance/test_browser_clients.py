@@ -8,7 +8,9 @@ A lane of its own: it needs Chromium (``apt-get install chromium``) and packages
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -19,13 +21,14 @@ import pytest
 
 from destination.runtime.store import connect
 from tests.acceptance.browser import Page, chromium, opened
+from tests.acceptance.guides import Block, blocks, meant
 from tests.acceptance.stack import Stack, until
 
 PACKAGES = ("@segment/analytics-next", "@rudderstack/analytics-js", "@jitsu/js")
 KEY = "page:a-public-key"
 WEBSITE = f"""
 [sources.website]
-write_keys = "{KEY}"
+write_keys = ["{KEY}", "a-public-key"]
 kind = "browser"
 """
 Shop = Callable[[Stack, str], AbstractContextManager[Page]]
@@ -160,3 +163,19 @@ def test_what_waits_is_sent_when_the_page_is_left(website: Stack, shop: Shop, sd
         page.run("send(1, 2); setTimeout(() => { location.href = '/left.html' }, 20)")
         until(lambda: source(website)["accepted"] == 4, 20, website.logs)
     check(website, 2)
+
+
+@pytest.mark.parametrize("block", blocks("browser", "js"), ids=lambda block: block.guide)
+def test_the_guides_work_as_written(website: Stack, shop: Shop, block: Block) -> None:
+    """Each piece of JavaScript for browsers in the guides makes its profile."""
+    text = meant(block, website).replace("events.example.com", website.server.partition("//")[2])
+    module = json.dumps(text.replace("protocol: 'https'", "protocol: 'http'"))
+    (email,) = set(re.findall(r"[\w-]+@acme\.io", block.text))
+    with shop(website, "guide") as page:
+        page.run(f"""
+            const piece = new Blob([{module}], {{ type: 'text/javascript' }})
+            await import(URL.createObjectURL(piece))
+        """)
+        until(lambda: source(website)["accepted"] == 1, 20, website.logs)
+    website.settle()
+    assert [each["email"] for each in website.held()["profiles"]] == [email]
