@@ -35,9 +35,6 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let another set of recorded cases of the same form be run."""
     parser.addoption(
-        "--chaos", action="store_true", help="also mistreat a whole installation (minutes)"
-    )
-    parser.addoption(
         "--vectors", type=Path, default=VECTORS, help="folder of recorded cases (default: ours)"
     )
 

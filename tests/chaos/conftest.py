@@ -60,12 +60,3 @@ def ordeal(shared: Shared) -> Iterator[Ordeal]:
     if not found.findings or not all(finding.holds for finding in found.findings):
         shared.drop()
     found.findings = []
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mistreating a whole installation takes minutes and a quiet machine: only when asked for."""
-    if config.getoption("--chaos"):
-        return
-    for item in items:
-        if item.path.name == "test_fast.py":
-            item.add_marker(pytest.mark.skip(reason="mistreats an installation: needs --chaos"))

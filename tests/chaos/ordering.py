@@ -24,7 +24,10 @@ SCRIPTS = (
     ["html:502", "500"],
     ["503", "429:0.2", "reset_after_apply"],
 )
-FAILING = {True: 0.15, False: 0.1}
+SMALL = {"size": 50}
+"""Batches in which few messages share a failure."""
+
+FAILING = {True: 0.05, False: 0.1}
 """Share of messages that fail, by whether they travel in batches."""
 
 
@@ -33,7 +36,7 @@ def run(seed: int, *, batched: bool) -> bool:
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
         ordeal = Ordeal(
-            Installation(Path(folder), batch=None if batched else {"enabled": False}), seed
+            Installation(Path(folder), batch=SMALL if batched else {"enabled": False}), seed
         )
         try:
             ordeal.start()
