@@ -121,6 +121,21 @@ def test_nothing_is_lost_while_the_server_refuses(stack: Stack, node: Node, scri
     check(stack, 5)
 
 
+@pytest.mark.parametrize("script", ["segment", "rudder", "jitsu"])
+def test_what_is_refused_for_good_is_not_repeated(stack: Stack, node: Node, script: str) -> None:
+    """401 for a strange key: no more requests than with the right one."""
+    asked = {}
+    for key in (KEY, "a:stranger"):
+        said, _ = node(stack, script, 0, 3, key).communicate(timeout=40)
+        asked[key] = re.findall(r"answered (\d+)", said)
+    if script == "jitsu":  # which takes no key without a colon
+        assert asked["a:stranger"] == ["401"] * 6
+    else:
+        assert set(asked["a:stranger"]) == {"401"}
+        assert len(asked["a:stranger"]) <= len(asked[KEY])
+        check(stack, 3)
+
+
 def test_nothing_is_lost_while_the_server_restarts(stack: Stack, node: Node) -> None:
     """Segment's SDK tries for some seconds; RudderStack's for less than a start takes."""
     stack.kill("serve")
