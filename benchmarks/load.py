@@ -76,7 +76,7 @@ def requests(load: Load) -> Iterator[bytes]:
     """Whole HTTP requests."""
     events = read(Path(load.file)) if load.file else made(load.kind)
     stream = numbered(templates(events), load.first, load.count, run=load.run, people=load.people)
-    single = load.size == 1 and load.kind in {"track", "small"}
+    single = load.size == 1 and load.kind in {"track", "small"} and not load.file
     path = "/rows/profile?op=upsert" if load.kind == "row" else "/v1/batch"
     lines = [
         f"POST {'/v1/track' if single else path} HTTP/1.1",
@@ -102,6 +102,7 @@ class Poster:
 
     def __init__(self, load: Load) -> None:
         self._every = load.every
+        self._mixed = bool(load.file)  # may hold events that are to be refused
         self._epoll = select.epoll()
         self._open: dict[int, socket.socket] = {}
         self._began: dict[int, float] = {}
@@ -180,7 +181,7 @@ class Poster:
             self._said[number] = said
             return
         self.took.append(time.monotonic() - self._began.pop(number))
-        if said[9:12] != b"200" or b'"rejected"' in said:
+        if said[9:12] != b"200" or (b'"rejected"' in said and not self._mixed):
             self.refused += 1
             if self.refused == 1:
                 sys.stderr.write(said[:600].decode("utf-8", "replace") + "\n")
