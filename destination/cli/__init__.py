@@ -13,7 +13,7 @@ from destination.cli.dead import dead
 from destination.cli.doctor import doctor
 from destination.cli.erase import erase_
 from destination.cli.estimate import estimate
-from destination.cli.mappings import check, import_, try_
+from destination.cli.mappings import check, export, import_, try_
 from destination.cli.parts import sandbox, serve, work
 from destination.cli.rows import rows
 from destination.cli.run import demo, up
@@ -40,6 +40,7 @@ for command in (
     check,
     try_,
     import_,
+    export,
     dead,
     erase_,
     alerts,

@@ -1,4 +1,6 @@
-"""Working on mappings without sending anything: ``destination check``, ``try`` and ``import``."""
+"""Working on mappings without sending anything: ``destination check``, ``try``, ``import`` and
+``export``.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from destination.cli.events import kept_away, read_events
 from destination.cli.explained import as_json, as_text
 from destination.cli.shown import pretty
 from destination.event import decode, encode
-from destination.mapping.segment import import_segment
+from destination.mapping.segment import export_segment, export_terraform, import_segment
 from destination.pipeline import route
 from destination.preview import explain
 from destination.registry import DESTINATIONS
 from destination.runtime.presets import mapping_files, read_mappings
 from destination.settings import load_settings
 
-__all__ = ["check", "import_", "try_"]
+__all__ = ["check", "export", "import_", "try_"]
 
 
 @click.command("try")
@@ -72,3 +74,24 @@ def segment(file: Path) -> None:
     for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(pretty(ours))
+
+
+@click.group()
+def export() -> None:
+    """Write mappings for other tools."""
+
+
+@export.command("segment")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--terraform", is_flag=True, help="As a Terraform configuration (.tf.json).")
+def to_segment(file: Path, terraform: bool) -> None:
+    """Turn a mapping file into what Segment's Public API has; warnings go to standard error."""
+    _, problems = read_mappings([file], DESTINATIONS["klaviyo"].actions)
+    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        raise click.ClickException("\n".join(errors))
+    write = export_terraform if terraform else export_segment
+    theirs, warnings = write(decode(file.read_bytes()))
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(pretty(theirs))

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from destination.errors import TriggerError
+from destination.event import encode
 from destination.mapping.engine import certain_failures, check_mapping
 from destination.mapping.problem import excerpt
-from destination.mapping.segment_subscriptions import Subscription, subscriptions_of
+from destination.mapping.segment_subscriptions import (
+    ACTION_IDS,
+    Subscription,
+    subscriptions_of,
+)
 from destination.mapping.trigger import (
     canonical,
     compile_trigger,
@@ -27,6 +32,7 @@ ACTIONS = (
 NEVER = 'type = ""'
 """The trigger of a mapping whose own trigger Segment could not read, so that it never ran."""
 
+_DESTINATION = "klaviyo_destination_id"
 _NOTHING = (
     "no mappings found: give the answer of GET /destinations/{id}/subscriptions, a list of"
     " subscriptions, or a Terraform state"
@@ -81,6 +87,41 @@ def export_segment(file: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             }
         )
     return {"data": {"subscriptions": subscriptions}}, warnings
+
+
+def export_terraform(file: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The same as a Terraform configuration (a ``.tf.json`` file) for Segment's provider.
+
+    The ids of destination and actions differ between workspaces: they are its variables.
+    """
+    exported, warnings = export_segment(file)
+    resources = {
+        re.sub(r"[^A-Za-z0-9_-]", "_", f"{each['actionSlug']}_{each['name']}"): {
+            "destination_id": f"${{var.{_DESTINATION}}}",
+            "name": _verbatim(each["name"]),
+            "enabled": each["enabled"],
+            "action_id": f'${{var.{ACTION_IDS}["{each["actionSlug"]}"]}}',
+            "trigger": _verbatim(each["trigger"]),
+            "settings": _verbatim(encode(each["settings"]).decode()),
+        }
+        for each in exported["data"]["subscriptions"]
+    }
+    variables = {
+        _DESTINATION: {"type": "string", "description": "Id of the Klaviyo destination."},
+        ACTION_IDS: {
+            "type": "map(string)",
+            "description": "Ids of its actions by slug, as GET /destinations/{id} lists them.",
+        },
+    }
+    return {
+        "variable": variables,
+        "resource": {"segment_destination_subscription": resources},
+    }, warnings
+
+
+def _verbatim(text: str) -> str:
+    """A text that Terraform takes for no template."""
+    return text.replace("${", "$${").replace("%{", "%%{")
 
 
 def _entry(subscription: Subscription, taken: set[str]) -> tuple[dict[str, Any] | None, list[str]]:

@@ -11,7 +11,11 @@ from destination.event import decode
 from destination.mapping.javascript import kind
 from destination.mapping.problem import excerpt
 
+ACTION_IDS = "klaviyo_action_ids"
+"""The Terraform variable that names the actions in a configuration of ours."""
+
 _DEPTH = 50
+_OUR_ACTION = re.compile(rf'\$\{{var\.{ACTION_IDS}\["(\w+)"\]\}}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,20 @@ def _slugs(tree: Any, depth: int) -> Iterator[tuple[str, str]]:
         yield from _slugs(part, depth + 1)
 
 
+def _from_configuration(found: dict[str, Any]) -> dict[str, Any]:
+    """A resource of a Terraform configuration as the API has it: no text of it is a template."""
+    ours = _OUR_ACTION.fullmatch(str(found.get("action_id")))
+    if not ours:
+        return found
+    plain = {
+        name: value.replace("$${", "${").replace("%%{", "%{") if isinstance(value, str) else value
+        for name, value in found.items()
+    }
+    return {**plain, "actionSlug": ours[1]}
+
+
 def _subscription(found: dict[str, Any], slugs: dict[str, str]) -> Subscription:
+    found = _from_configuration(found)
     name = str(found.get("name") or "")
     warnings: list[str] = []
     settings = _settings(found.get("settings"), warnings)

@@ -101,6 +101,24 @@ def test_events_in_and_reasons_out(tmp_path: Path) -> None:
     assert page["deliveries"] == []
 
 
+def test_mappings_go_to_segment_and_come_back(tmp_path: Path) -> None:
+    """In its API's form and in Terraform's; what cannot go is said, not lost in silence."""
+    shipped = ROOT / "mappings" / "presets" / "segment-original.json"
+    before = json.loads(shipped.read_bytes())["mappings"]
+    for form in ([], ["--terraform"]):
+        gone = destination(tmp_path, "export", "segment", str(shipped), *form)
+        assert gone.returncode == 0
+        assert "Segment keeps no examples" in gone.stderr
+        (tmp_path / "gone.json").write_text(gone.stdout)
+        back = json.loads(destination(tmp_path, "import", "segment", "gone.json").stdout)
+        assert [each["action"] for each in back["mappings"]] == [each["action"] for each in before]
+        assert [each["trigger"] for each in back["mappings"]] == [
+            each["trigger"] for each in before
+        ]
+    (tmp_path / "broken.json").write_text("{}")
+    assert destination(tmp_path, "export", "segment", "broken.json").returncode == 2
+
+
 def test_every_request_that_an_example_shows_is_valid(described: Contract | None) -> None:
     """By Klaviyo's own description."""
     if described is None:

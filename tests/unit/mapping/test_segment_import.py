@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination.mapping.file import read_mapping_file
-from destination.mapping.segment import export_segment, import_segment
+from destination.mapping.segment import export_segment, export_terraform, import_segment
 from destination.registry import DESTINATIONS
 
 PROFILE = {"email": {"@path": "$.context.traits.email"}}
@@ -191,6 +191,22 @@ def test_export_and_import_are_inverse() -> None:
     assert [{key: entry[key] for key in strip} for entry in again["mappings"]] == [
         {key: entry[key] for key in strip} for entry in file["mappings"]
     ]
+
+
+def test_a_terraform_configuration_says_the_same() -> None:
+    """Ids are variables of it, and nothing in a mapping is a template to Terraform."""
+    settings = {**TRACK["settings"], "value": {"@template": "${x} %{if y} {{z}}"}}
+    file, _ = import_segment([{**TRACK, "settings": settings}])
+    written, warnings = export_terraform(file)
+    assert warnings == []
+    (resource,) = written["resource"]["segment_destination_subscription"].values()
+    assert resource["action_id"] == '${var.klaviyo_action_ids["trackEvent"]}'
+    assert resource["destination_id"] == "${var.klaviyo_destination_id}"
+    assert "$${x} %%{if y} {{z}}" in resource["settings"]
+    assert written["variable"].keys() == {"klaviyo_destination_id", "klaviyo_action_ids"}
+    (again, _), (entry,) = only(json.loads(json.dumps(written))), file["mappings"]
+    strip = ("name", "action", "trigger", "enabled", "fields", "batch")
+    assert [again[key] for key in strip] == [entry[key] for key in strip]
 
 
 def test_export_says_what_segment_has_not() -> None:
