@@ -23,7 +23,8 @@ SECTIONS: dict[str, dict[str, Reason]] = {
             remedy="",
         ),
         "accepted_by_klaviyo": Reason(
-            cause="Klaviyo took the request. It offers nothing to ask later whether it was applied.",
+            cause="Klaviyo took the request. It offers nothing to ask later whether it was applied, or "
+            "not to this key.",
             remedy="",
         ),
         "phone_number_ignored": Reason(
@@ -281,6 +282,23 @@ SECTIONS: dict[str, dict[str, Reason]] = {
             cause="The bulk import reports errors that name no row; rows without a known end are sent "
             "again.",
             remedy="If it lasts, turn batching off for the mapping to see each answer.",
+        ),
+        "job_running": Reason(
+            cause="Klaviyo is still working on a job that it took.",
+            remedy="",
+        ),
+        "job_stuck": Reason(
+            cause="A job was unfinished after an hour; its rows are sent again, which changes nothing "
+            "twice.",
+            remedy="If it lasts, look at Klaviyo's status page.",
+        ),
+        "job_lost": Reason(
+            cause="Klaviyo no longer knows the job; its rows are sent again, which changes nothing twice.",
+            remedy="",
+        ),
+        "job_cancelled": Reason(
+            cause="The job was cancelled at Klaviyo; its rows are sent again.",
+            remedy="",
         ),
         "poll_failed": Reason(
             cause="Asking for the result of a bulk import failed; it is asked again.",

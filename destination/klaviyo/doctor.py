@@ -52,6 +52,12 @@ PROBES = {
         "get_profiles",
         query={"page[size]": "1", "fields[profile]": "created"},
     ),
+    "subscriptions:read": Request(
+        "GET",
+        "/api/profile-suppression-bulk-create-jobs",
+        "get_bulk_suppress_profiles_jobs",
+        query={"fields[profile-suppression-bulk-create-job]": "status"},
+    ),
 }
 """The cheapest request that only a key with the scope may make; none reads personal data."""
 

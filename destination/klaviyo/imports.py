@@ -13,6 +13,7 @@ from destination.errors import Ended
 from destination.klaviyo import requests
 from destination.klaviyo.answers import attributes_of, id_of, pages
 from destination.klaviyo.batch import send_rows
+from destination.klaviyo.jobs import for_all, state_of, wait_of
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import (
@@ -28,11 +29,6 @@ from destination.klaviyo.verdict import MESSAGE, field_of, row_of, succeeded, ve
 from destination.sending import Account, Response
 
 LIMIT = BULK["bulk_import_profiles"]
-
-STUCK = 3_600.0
-"""Seconds after which an unfinished job is given up and its rows are imported again."""
-
-SHORTEST_POLL, LONGEST_POLL = 2.0, 60.0
 
 
 @dataclass(slots=True)
@@ -140,8 +136,8 @@ def poll(job: str, keys: Sequence[Any], account: Account) -> list[Outcome] | Ret
     if response.status == 404:
         return [Retry("import_lost", f"Klaviyo no longer knows import job {job[:80]}")] * len(keys)
     if not succeeded(response):
-        return _for_all(verdict(response, account.now), keys)
-    job_now = _job(response)
+        return for_all(verdict(response, account.now), keys)
+    job_now = state_of(response)
     status = str(job_now.get("status") or "").lower()
     if status == "cancelled":
         return [Retry("import_cancelled", f"import job {job[:80]} was cancelled")] * len(keys)
@@ -150,24 +146,13 @@ def poll(job: str, keys: Sequence[Any], account: Account) -> list[Outcome] | Ret
     return _unfinished(job, status, keys, account)
 
 
-def _job(response: Response) -> Json:
-    body = response.json()
-    data = body.get("data") if isinstance(body, dict) else None
-    return attributes_of(data) if isinstance(data, dict) else {}
-
-
-def _for_all(outcome: Outcome, keys: Sequence[Any]) -> list[Outcome] | Retry:
-    return outcome if isinstance(outcome, Retry) else [outcome] * len(keys)
-
-
 def _unfinished(
     job: str, status: str, keys: Sequence[Any], account: Account
 ) -> list[Outcome] | Retry:
-    age = account.now - min((float(key["at"]) for key in keys), default=account.now)
-    if age > STUCK:
-        seen = f"import job {job[:80]} is {status[:40] or 'without status'} after {age:.0f} s"
+    wait = wait_of(keys, account.now)
+    if wait is None:
+        seen = f"import job {job[:80]} is still {status[:40] or 'without status'}"
         return [Retry("import_stuck", seen)] * len(keys)
-    wait = min(max(age / 2, SHORTEST_POLL), LONGEST_POLL)
     return Retry("import_running", f"import job is {status[:40]}", after=wait, spends=False)
 
 
@@ -180,7 +165,7 @@ def _results(job: str, done: Json, keys: Sequence[Any], account: Account) -> lis
             )
         )
     except Ended as ended:
-        return _for_all(ended.outcome, keys)
+        return for_all(ended.outcome, keys)
     rows = _Rows(keys)
     failed: dict[int, Discard] = {}
     unknown = 0

@@ -63,6 +63,15 @@ OPERATIONS: Mapping[str, Operation] = {
     "bulk_unsuppress_profiles": _writes(
         "/api/profile-suppression-bulk-delete-jobs", "subscriptions"
     ),
+    "get_bulk_suppress_profiles_jobs": _reads(
+        "/api/profile-suppression-bulk-create-jobs", "subscriptions"
+    ),
+    "get_bulk_suppress_profiles_job": _reads(
+        "/api/profile-suppression-bulk-create-jobs/{}", "subscriptions"
+    ),
+    "get_bulk_unsuppress_profiles_job": _reads(
+        "/api/profile-suppression-bulk-delete-jobs/{}", "subscriptions"
+    ),
     "request_profile_deletion": _writes("/api/data-privacy-deletion-jobs", "data-privacy"),
 }
 """Every operation of ours by its id."""
@@ -85,8 +94,8 @@ _ASKED: Mapping[str, tuple[str, ...]] = {
     "removeProfile": _REMOVE,
     "subscribeProfile": ("bulk_subscribe_profiles",),
     "unsubscribeProfile": ("bulk_unsubscribe_profiles",),
-    "suppressProfile": ("bulk_suppress_profiles",),
-    "unsuppressProfile": ("bulk_unsuppress_profiles",),
+    "suppressProfile": ("bulk_suppress_profiles", "get_bulk_suppress_profiles_job"),
+    "unsuppressProfile": ("bulk_unsuppress_profiles", "get_bulk_unsuppress_profiles_job"),
     "deleteProfile": ("get_profiles", "request_profile_deletion"),
     "mergeProfiles": ("get_profiles", "merge_profiles"),
 }

@@ -39,6 +39,12 @@ def rehearse(request: Request) -> Response:
         case "get_bulk_import_profiles_job":
             done = _resource("profile-bulk-import-job", request.path.rpartition("/")[2])
             return _answer(200, {**done, "attributes": {"status": "complete", "failed_count": 0}})
+        case "get_bulk_suppress_profiles_job" | "get_bulk_unsuppress_profiles_job":
+            kind, id_ = request.path.split("/")[-2:]
+            done = _resource(kind.removesuffix("s"), id_)
+            return _answer(200, {**done, "attributes": {"status": "complete"}})
+        case "get_bulk_suppress_profiles_jobs":
+            return _answer(200, [])
         case "get_accounts":
             return _answer(200, [_resource("account", "REHEAR")])
         case "add_profiles_to_list" | "remove_profiles_from_list":

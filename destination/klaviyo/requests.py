@@ -239,6 +239,18 @@ def bulk_unsuppress_profiles(emails: Iterable[str]) -> Request:
     return _suppression("profile-suppression-bulk-delete-job", "bulk_unsuppress_profiles", emails)
 
 
+def get_bulk_suppress_profiles_job(job: str) -> Request:
+    """How far a job that puts suppressions is."""
+    path = f"/api/profile-suppression-bulk-create-jobs/{_segment(job)}"
+    return Request("GET", path, "get_bulk_suppress_profiles_job")
+
+
+def get_bulk_unsuppress_profiles_job(job: str) -> Request:
+    """How far a job that lifts suppressions is."""
+    path = f"/api/profile-suppression-bulk-delete-jobs/{_segment(job)}"
+    return Request("GET", path, "get_bulk_unsuppress_profiles_job")
+
+
 def request_profile_deletion(name: str, value: str) -> Request:
     """Deletes everything Klaviyo has of the profile with that ``email``, ``phone_number`` or ``id``."""
     who = profile({}, id=value) if name == "id" else profile({name: value})

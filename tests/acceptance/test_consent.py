@@ -160,6 +160,39 @@ def test_a_missing_list_keeps_nobody_from_unsubscribing(opted: Stack) -> None:
     assert (counts["pending"], counts["dead"]) == (6, 0)
 
 
+def test_a_suppression_is_delivered_when_klaviyo_has_done_it(opted: Stack) -> None:
+    """Klaviyo takes it as a job, which is asked about until it has ended."""
+    fields = {"email": {"@path": "$.properties.email"}}
+    entries = [
+        {"name": name, "action": name, "trigger": f'event = "{event}"', "fields": fields}
+        for name, event in (("suppressProfile", "Stop"), ("unsuppressProfile", "Go on"))
+    ]
+    told = json.dumps({"name": "stops", "mappings": entries})
+    (opted.mappings / "stops.json").write_text(told, "utf-8")
+    for name in ("serve", "work"):
+        opted.kill(name)
+        opted.start(name)
+    opted.wait_ready()
+
+    def said(event: str, number: int, minutes: float) -> dict[str, Any]:
+        told = decision("no", minutes, f"p{number}@acme.io")
+        return {**told, "event": event, "messageId": f"{event}-{number}"}
+
+    post(opted, *(said("Stop", n, 20) for n in range(5)), *(said("Go on", n, 10) for n in range(2)))
+    counts = opted.settle()["connections"]["default"]["mappings"]
+    assert counts["stops/suppressProfile"]["delivered"] == 5
+    assert counts["stops/unsuppressProfile"]["delivered"] == 2
+    held = {each.get("email"): str(each["consent"]) for each in opted.held()["profiles"]}
+    assert {mail for mail, has in held.items() if "USER_SUPPRESSED" in has} == {
+        f"p{n}@acme.io" for n in (2, 3, 4)
+    }
+    assert "accepted_by_klaviyo" not in {
+        line["code"]
+        for line in map(json.loads, (opted.folder / "work.log").read_text("utf-8").splitlines())
+        if str(line.get("mapping", "")).startswith("stops/") and line.get("outcome") == "delivered"
+    }
+
+
 def delivered(stack: Stack) -> list[str]:
     """The operations on consent that Klaviyo took."""
     return [

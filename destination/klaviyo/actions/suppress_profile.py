@@ -23,6 +23,7 @@ from destination.klaviyo.consent import (
     with_decision,
 )
 from destination.klaviyo.identifiers import with_identifiers
+from destination.klaviyo.jobs import poll, submitted
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.order import consent
 from destination.klaviyo.payloads import EMAIL
@@ -64,7 +65,13 @@ def unsuppress(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
 def send_addresses(payloads: Sequence[Payload], account: Account, build: Build) -> list[Outcome]:
     """Send each address once; an outcome per row, in order."""
     emails = list(dict.fromkeys(payload["email"] for payload in payloads))
-    outcomes = send_rows(emails, build, account, BULK[build(()).operation])
+    outcomes = send_rows(
+        emails,
+        build,
+        account,
+        BULK[build(()).operation],
+        lambda response, some: submitted(response, some, account),
+    )
     ends = dict(zip(emails, outcomes, strict=True))
     return [ends[payload["email"]] for payload in payloads]
 
@@ -79,7 +86,13 @@ SUPPRESS = Action(
     fields=(replace(EMAIL, required=True), DECIDED_AT),
     prepare=prepare,
     perform=lambda payload, account: suppress([payload], account)[0],
-    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, suppress),
+    batch=Batch(
+        LIMIT.rows,
+        LIMIT.bytes,
+        LIMIT.row_bytes,
+        suppress,
+        poll=partial(poll, requests.get_bulk_suppress_profiles_job),
+    ),
     order=consent,
     stamp=STAMP,
     withdraws=True,
@@ -93,6 +106,12 @@ UNSUPPRESS = replace(
     trigger='type = "track" and event = "User Unsuppressed"',
     prepare=partial(prepare, needed=True),
     perform=lambda payload, account: unsuppress([payload], account)[0],
-    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, unsuppress),
+    batch=Batch(
+        LIMIT.rows,
+        LIMIT.bytes,
+        LIMIT.row_bytes,
+        unsuppress,
+        poll=partial(poll, requests.get_bulk_unsuppress_profiles_job),
+    ),
     withdraws=False,
 )

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry, Submitted
-from destination.klaviyo.imports import STUCK, fits, import_profiles, poll
+from destination.klaviyo.imports import fits, import_profiles, poll
+from destination.klaviyo.jobs import STUCK
 from destination.klaviyo.people import SAME_PERSON
 from destination.sending import Request, Response
 from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal, rows_of

@@ -42,9 +42,17 @@ class World:
         """The outcome of the single form."""
         found = KLAVIYO.actions[action]
         try:
-            return found.perform(found.prepare(payload, self.account.now), self.account)
+            outcome = found.perform(found.prepare(payload, self.account.now), self.account)
         except Ended as ended:
             return ended.outcome
+        if not isinstance(outcome, Submitted):
+            return outcome
+        self.settle()
+        assert found.batch
+        assert found.batch.poll
+        ends = found.batch.poll(outcome.job, [outcome.key], self.account)
+        assert isinstance(ends, list), ends
+        return ends[0]
 
     def many(self, action: str, payloads: Sequence[dict[str, Any]]) -> list[Outcome]:
         """The outcomes of the bulk form, after polling."""
