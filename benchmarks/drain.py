@@ -28,7 +28,8 @@ def measure(report: Report) -> None:
 def fill(installed: Installation, events: int, size: int) -> tuple[dict[str, float], float]:
     """Queue that many events, ``size`` a request; CPU seconds by process and bytes of Redis, both for all of them."""
     before, held = installed.cpu(), installed.used_memory()
-    load = Load(installed.port, "track", events, size, 8, "drain", events // 4, built=False)
+    load = Load(installed.port, "track", events, size, 4, "drain", events // 4)
+    load.built, load.patient = False, True
     answered = Generator(load).post()
     check_accepted(installed, answered, events)
     used = {name: by - before[name] for name, by in installed.cpu().items()}
@@ -37,7 +38,7 @@ def fill(installed: Installation, events: int, size: int) -> tuple[dict[str, flo
 
 def one(installed: Installation, events: int) -> Run:
     """One backlog."""
-    _used, held = fill(installed, events, 1_000)
+    _used, held = fill(installed, events, 500)
     before, began = installed.cpu(), time.monotonic()
     installed.start_workers(1)
     marks: list[tuple[float, int, dict[str, float]]] = []

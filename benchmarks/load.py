@@ -32,12 +32,17 @@ def source_key(number: int) -> str:
     return f"bench-{number}"
 
 
+PAUSE = 0.2
+"""Seconds that a patient client waits before it posts again."""
+
+
 class Load(msgspec.Struct):
     """What to post: ``count`` events of a kind, ``size`` a request, on ``connections`` at once.
 
     With ``every`` seconds above 0 requests start at that distance, else each connection sends its
     next one when the last is answered. ``first`` is the number of the first event. Requests are
     built as they are sent where ``built`` is false. They take turns in coming from ``sources``.
+    A ``patient`` client posts again what was answered 503, as SDKs do.
     """
 
     port: int
@@ -52,6 +57,7 @@ class Load(msgspec.Struct):
     file: str = ""
     built: bool = True
     sources: int = 1
+    patient: bool = False
 
 
 class Answered(msgspec.Struct):
@@ -65,6 +71,7 @@ class Answered(msgspec.Struct):
     ended: float
     requests: int
     refused: int
+    repeated: int
     p50: float
     p99: float
     longest: float
@@ -102,6 +109,8 @@ class Poster:
 
     def __init__(self, load: Load) -> None:
         self._every = load.every
+        self._patient = load.patient
+        self._asked: dict[int, bytes] = {}
         self._mixed = bool(load.file)  # may hold events that are to be refused
         self._epoll = select.epoll()
         self._open: dict[int, socket.socket] = {}
@@ -112,6 +121,7 @@ class Poster:
         self.took: list[float] = []
         self.starts: list[float] = []
         self.refused = 0
+        self.repeated = 0
         for _ in range(load.connections):
             link = socket.create_connection(("127.0.0.1", load.port), timeout=PATIENCE)
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -156,6 +166,8 @@ class Poster:
 
     def _send(self, number: int, request: bytes) -> None:
         self._began[number] = time.monotonic()
+        if self._patient:
+            self._asked[number] = request
         done = self._open[number].send(request)
         if done < len(request):
             self._left[number] = memoryview(request)[done:]
@@ -179,6 +191,11 @@ class Poster:
         head = said.find(b"\r\n\r\n")
         if head < 0 or len(said) < head + 4 + _length(said[:head]):
             self._said[number] = said
+            return
+        if self._patient and said[9:12] == b"503":
+            self.repeated += 1
+            time.sleep(PAUSE)
+            self._send(number, self._asked[number])
             return
         self.took.append(time.monotonic() - self._began.pop(number))
         if said[9:12] != b"200" or (b'"rejected"' in said and not self._mixed):
@@ -260,6 +277,7 @@ def main() -> None:
         ended,
         len(poster.took),
         poster.refused,
+        poster.repeated,
         quantile(poster.took, 0.5),
         quantile(poster.took, 0.99),
         max(poster.took),
