@@ -180,9 +180,16 @@ def decode_letter(text: bytes) -> DeadLetter:
     return _letters.decode(text)
 
 
+def dedupe_digest(source: str, message_id: str) -> bytes:
+    """The 16-byte id under which an event of a source is remembered."""
+    return hashlib.blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
+
+
 def dedupe_place(source: str, message_id: str) -> tuple[str, bytes]:
-    """Bucket and 16-byte id under which an event of a source is remembered."""
-    digest = hashlib.blake2b(f"{source}\0{message_id}".encode(), digest_size=16).digest()
+    """Bucket and id under which an event of a source is remembered; ``accept.lua`` finds the
+    bucket by the same rule.
+    """
+    digest = dedupe_digest(source, message_id)
     return str(int.from_bytes(digest[:4], "big") % SEEN_BUCKETS), digest
 
 

@@ -28,7 +28,7 @@ _MOST_CASES = 256
 def never_matches(trigger: Trigger) -> str | None:
     """Why no event can match ``trigger``; None if one might."""
     reasons = []
-    for case in _cases(trigger):
+    for case in cases(trigger):
         reason = _contradiction(case)
         if reason is None:
             return None
@@ -57,14 +57,14 @@ def _surprise(condition: Condition) -> str:
     return f"{meaning}; write {remedy}"
 
 
-def _cases(trigger: Trigger) -> Iterator[tuple[Condition, ...]]:
+def cases(trigger: Trigger) -> Iterator[tuple[Condition, ...]]:
     """Conjunctions of conditions one of which must hold. Negated parts ask nothing here."""
     match trigger:
         case Or(parts):
             for part in parts:
-                yield from _cases(part)
+                yield from cases(part)
         case And(parts):
-            options = [list(_cases(part)) for part in parts]
+            options = [list(cases(part)) for part in parts]
             combined = 1
             for option in options:
                 combined *= len(option)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis.asyncio
@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from destination.errors import Rejected
 from destination.runtime.logs import log
-from destination.runtime.store import PREFIX, dedupe_place, script_text
+from destination.runtime.store import PREFIX, dedupe_digest, script_text
 
 CHUNK = 1000
 """Events per script call at the most: Redis does nothing else meanwhile."""
@@ -34,6 +34,11 @@ class Target:
     mapping: str
     wait_ms: int
     size: int
+    head: bytes = field(init=False, repr=False)
+    """What stands before an item in the lane."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", self.mapping.encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +158,29 @@ class Intake:
         args.append(len(counts))
         for (source, name), by in counts.items():
             args += [source, name, by]
-        for waiting in part:
-            for entry in waiting.entries:
-                bucket, digest = dedupe_place(entry.source, entry.id)
-                args += [entry.connection, entry.source, bucket, digest, entry.content, entry.item]
-                args.append(len(entry.targets))
-                for target in entry.targets:
-                    args += [target.lane, target.mapping, target.wait_ms, target.size]
+        args += _events(part)
         answer: bytes = await self._script(args=args)
         return answer.decode()
+
+
+def _events(part: list[_Waiting]) -> list[Any]:
+    """What the script is told of the events: the kinds that there are, then each event."""
+    kinds: dict[tuple[str, str, int], int] = {}
+    told: list[Any] = []
+    each: list[Any] = []
+    for waiting in part:
+        for entry in waiting.entries:
+            targets = entry.targets
+            key = (entry.connection, entry.source, id(targets))
+            kind = kinds.get(key)
+            if kind is None:
+                kind = kinds[key] = len(kinds) + 1
+                told += [entry.connection, entry.source, len(targets)]
+                for target in targets:
+                    told += [target.lane, target.mapping, target.wait_ms, target.size]
+            each += (kind, dedupe_digest(entry.source, entry.id), entry.content)
+            each += [target.head + entry.item for target in targets]
+    return [len(kinds), *told, *each]
 
 
 def _counts(part: list[_Waiting]) -> dict[tuple[str, str], int]:

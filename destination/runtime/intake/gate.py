@@ -7,7 +7,6 @@ import hashlib
 import time
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,7 +17,8 @@ from destination.ingress.credentials import spellings
 from destination.ingress.format import SEGMENT, Limits, Refused
 from destination.ingress.normalise import wants_klaviyo
 from destination.mapping.file import Mapping
-from destination.pipeline import Route, matching
+from destination.mapping.index import Index
+from destination.pipeline import Route
 from destination.registry import DESTINATIONS
 from destination.runtime.conflicts import Conflicts, content_of
 from destination.runtime.erasure.erasing import Deletions
@@ -34,16 +34,32 @@ from destination.settings import Settings, Source
 BREATH = 500
 """Events after which other requests get their turn, in a request with thousands."""
 
+COMBINATIONS = 1000
+"""Combinations of mappings that are kept ready for one source; real events have a few dozen."""
+
 LOGGED = 20
 """Refused events of one request that are logged; the answer lists and the counts count them all."""
 
 
-@dataclass(frozen=True, slots=True)
 class Usable:
     """All mappings of a connection by name, and those of them that may act for one source."""
 
-    routes: Dict[str, Route]
-    mappings: Sequence[Mapping]
+    def __init__(self, routes: Dict[str, Route], mappings: Sequence[Mapping]) -> None:
+        self.routes = routes
+        self.mappings = mappings
+        self._index = Index(mappings)
+        self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
+
+    def targets(self, body: dict[str, Any]) -> tuple[Target, ...]:
+        """Of the mappings that want an event; the same tuple for all that the same ones want."""
+        names = tuple([mapping.name for mapping in self._index.matching(body)])
+        found = self._targets.get(names)
+        if found is None:
+            if len(self._targets) == COMBINATIONS:
+                self._targets.clear()
+            found = tuple(_target(self.routes[name]) for name in names)
+            self._targets[names] = found
+        return found
 
 
 class Gate:
@@ -164,10 +180,9 @@ class Gate:
             if number % BREATH == 0:
                 await asyncio.sleep(0)
             wanted = not from_client or wants_klaviyo(event.body, source.integrations_names)
-            names = matching(event.body, usable.mappings) if wanted else []
-            letters.append("A" if names else "U")
-            if names:
-                targets = tuple(_target(usable.routes[mapping.name]) for mapping in names)
+            targets = usable.targets(event.body) if wanted else ()
+            letters.append("A" if targets else "U")
+            if targets:
                 entries.append(self._entry(source, event, targets))
         for each in refused[:LOGGED]:
             log.info("event_refused", source=source.name, code=each.code, index=each.index)

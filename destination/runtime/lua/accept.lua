@@ -5,19 +5,24 @@
 --       2 window            seconds of a dedupe window; an id is known for one to two of them
 --       3 n                 how many counter increments follow, then n times:
 --            source field by        counts[source|field] += by
---       then, until the end, per event:
---            connection source bucket digest content item targets, then per target:
+--       then how many kinds of events there are, then per kind:
+--            connection source targets, then per target:
 --            lane mapping wait_ms size
+--       then, until the end, per event:
+--            kind digest content, then a row per target of the kind
+--                              kind:    its number, from 1
 --                              content: a digest of what the event says, '' for none
 -- Returns one letter per event: A accepted, D duplicate, C duplicate in id that says something else.
 -- Keys: see store.py.
+--
+-- This is Redis' share of an event, so little is done per event: what events have in common is told
+-- once, and the rows of a lane are pushed together.
 
 local prefix, span = ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local window = math.floor(time[1] / span)
 local sources = prefix .. 'sources'
-local answer, counts, touched = {}, {}, {}
 
 local at = 4
 for _ = 1, tonumber(ARGV[3]) do
@@ -25,74 +30,114 @@ for _ = 1, tonumber(ARGV[3]) do
   at = at + 3
 end
 
-local function count(key, field)
-  local fields = counts[key]
-  if not fields then
-    fields = {}
-    counts[key] = fields
+-- Lanes by their member of the due set, kinds by number; both collect what the events add to them.
+local lanes, kinds = {}, {}
+
+local function target_at(own, connection)
+  local name, mapping = ARGV[at], ARGV[at + 1]
+  local wait, size = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  at = at + 4
+  local member = connection .. '\t' .. name
+  local lane = lanes[member]
+  if not lane then
+    lane = {own = own, name = name, key = own .. 'lane:' .. name, rows = {}, length = 0}
+    lanes[member] = lane
   end
-  fields[field] = (fields[field] or 0) + 1
+  return {lane = lane, mapping = mapping, wait = wait, size = size}
 end
 
-while at <= #ARGV do
-  local connection, source, bucket, digest = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local content, item, targets = ARGV[at + 4], ARGV[at + 5], tonumber(ARGV[at + 6])
-  at = at + 7
+at = at + 1
+for number = 1, tonumber(ARGV[at - 1]) do
+  local connection, source, targets = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  at = at + 3
   local own = prefix .. connection .. ':'
-  local current = own .. 'seen:' .. window .. ':' .. bucket
-  local before = own .. 'seen:' .. (window - 1) .. ':' .. bucket
+  local kind = {
+    own = own, source = source, targets = {}, accepted = 0, duplicate = 0, conflicting = 0,
+    current = own .. 'seen:' .. window .. ':', before = own .. 'seen:' .. (window - 1) .. ':',
+  }
+  for place = 1, targets do
+    kind.targets[place] = target_at(own, connection)
+  end
+  kinds[number] = kind
+end
+
+local function push(lane)
+  if lane.rows[1] then
+    lane.length = redis.call('RPUSH', lane.key, unpack(lane.rows))
+    lane.rows = {}
+  end
+end
+
+local answer = {}
+while at <= #ARGV do
+  local kind, digest, content = kinds[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
+  local targets = kind.targets
+  local third, fourth = digest:byte(3, 4)
+  local bucket = third % 16 * 256 + fourth  -- see dedupe_place in store.py
+  local current, before = kind.current .. bucket, kind.before .. bucket
   local held = redis.call('HGET', before, digest)
   if not held and redis.call('HSETNX', current, digest, content) == 0 then
     held = redis.call('HGET', current, digest)
   end
   if held then
-    count(sources, source .. '|duplicate')
+    kind.duplicate = kind.duplicate + 1
     if held == content or held == '' or content == '' then
       answer[#answer + 1] = 'D'
     else
       answer[#answer + 1] = 'C'
-      count(sources, source .. '|conflicting')
+      kind.conflicting = kind.conflicting + 1
     end
-    at = at + 4 * targets
   else
     if redis.call('HLEN', current) == 1 then
       redis.call('EXPIRE', current, 2 * span)
     end
     answer[#answer + 1] = 'A'
-    count(sources, source .. '|accepted')
-    for _ = 1, targets do
-      local lane, mapping = ARGV[at], ARGV[at + 1]
-      local length = redis.call('RPUSH', own .. 'lane:' .. lane, mapping .. '\n' .. item)
-      count(own .. 'counts', mapping .. '|accepted')
-      count(own .. 'counts', mapping .. '|pending')
-      local member = connection .. '\t' .. lane
-      local wait, size = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
-      local seen = touched[member]
-      if seen then
-        wait, size = math.min(wait, seen[3]), math.min(size, seen[4])
+    kind.accepted = kind.accepted + 1
+    for place = 1, #targets do
+      local lane = targets[place].lane
+      lane.rows[#lane.rows + 1] = ARGV[at + 2 + place]
+      if #lane.rows == 1000 then  -- Lua's stack holds no more than about 8,000
+        push(lane)
       end
-      touched[member] = {own, lane, wait, size, length}
-      at = at + 4
     end
   end
+  at = at + 3 + #targets
 end
 
-for key, fields in pairs(counts) do
-  for field, by in pairs(fields) do
+local function add(key, field, by)
+  if by > 0 then
     redis.call('HINCRBY', key, field, by)
   end
 end
 
-for member, seen in pairs(touched) do
-  local own, lane, wait, size, length = seen[1], seen[2], seen[3], seen[4], seen[5]
-  redis.call('SADD', prefix .. 'lanes', member)
-  -- A lane that waits for a pause or for its worker keeps the time that those have set.
-  if redis.call('EXISTS', own .. 'hold:' .. lane, own .. 'lease:' .. lane, own .. 'halt') > 0 then
-    redis.call('ZADD', prefix .. 'due', 'NX', now + wait, member)
-  elseif length >= size then
-    redis.call('ZADD', prefix .. 'due', 'LT', now, member)
-  else
-    redis.call('ZADD', prefix .. 'due', 'LT', now + wait, member)
+for _, kind in ipairs(kinds) do
+  add(sources, kind.source .. '|duplicate', kind.duplicate)
+  add(sources, kind.source .. '|conflicting', kind.conflicting)
+  add(sources, kind.source .. '|accepted', kind.accepted)
+  if kind.accepted > 0 then
+    for _, target in ipairs(kind.targets) do
+      add(kind.own .. 'counts', target.mapping .. '|accepted', kind.accepted)
+      add(kind.own .. 'counts', target.mapping .. '|pending', kind.accepted)
+      local lane = target.lane
+      lane.wait = math.min(target.wait, lane.wait or target.wait)
+      lane.size = math.min(target.size, lane.size or target.size)
+    end
+  end
+end
+
+for member, lane in pairs(lanes) do
+  if lane.wait then
+    push(lane)
+    local own, name = lane.own, lane.name
+    redis.call('SADD', prefix .. 'lanes', member)
+    -- A lane that waits for a pause or for its worker keeps the time that those have set.
+    if redis.call('EXISTS', own .. 'hold:' .. name, own .. 'lease:' .. name, own .. 'halt') > 0 then
+      redis.call('ZADD', prefix .. 'due', 'NX', now + lane.wait, member)
+    elseif lane.length >= lane.size then
+      redis.call('ZADD', prefix .. 'due', 'LT', now, member)
+    else
+      redis.call('ZADD', prefix .. 'due', 'LT', now + lane.wait, member)
+    end
   end
 end
 
