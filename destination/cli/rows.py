@@ -39,6 +39,8 @@ from destination.settings import DEVELOPMENT, Settings, Source, is_loopback, loa
 
 SERVER = "http://127.0.0.1:8080"
 
+_STEPS = 10_000
+
 
 def server_options(command: click.decorators.FC) -> click.decorators.FC:
     """``--server``, ``--key``, ``--source``: where rows are posted, and as whom."""
@@ -272,7 +274,7 @@ def _stopped(progress: Progress) -> str:
 def _shown(loading: Loading, print_: Fingerprint, target: Target) -> Iterator[Progress]:
     began, first = time.monotonic(), loading.progress.rows
     with click.progressbar(
-        length=max(1, print_.bytes),
+        length=_STEPS,
         show_eta=False,
         item_show_func=_as_it_is,
         file=sys.stderr,
@@ -280,11 +282,18 @@ def _shown(loading: Loading, print_: Fingerprint, target: Target) -> Iterator[Pr
         for progress in loading.run():
             seconds = max(1e-3, time.monotonic() - began)
             bar.update(
-                max(0, progress.position - bar.pos),
+                max(0, int(_STEPS * _share(progress, print_)) - bar.pos),
                 f"{progress.rows:,} rows, {(progress.rows - first) / seconds:,.0f}/s,"
                 f" {clock(_left(progress, print_, target, seconds, first))} left",
             )
             yield progress
+
+
+def _share(progress: Progress, print_: Fingerprint) -> float:
+    """How much of the file has its end, by lines: bytes are read far ahead of what was posted."""
+    if not print_.lines:
+        return max(1e-9, progress.position / max(1, print_.bytes))
+    return min(1.0, max(1, progress.line) / print_.lines)
 
 
 def _as_it_is(text: str | None) -> str | None:
@@ -297,8 +306,7 @@ def _left(
     """Seconds until all rows can be at Klaviyo: what posting the rest takes at the pace so far, or
     what Klaviyo's limits need for all, whichever is more.
     """
-    share = max(1e-9, progress.position / max(1, print_.bytes))
-    expected = progress.rows / share
+    expected = progress.rows / _share(progress, print_)
     posting = (expected - progress.rows) * seconds / max(1, progress.rows - first)
     action = OBJECTS.get(target.object.partition("/")[0])
     if not action:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -152,6 +155,30 @@ def test_a_load_waits_for_a_server_that_comes_back(stack: Stack) -> None:
     assert said["rows"] == said["stored"] + said["duplicate"] == 400
     stack.settle()
     assert emails(stack) == Counter(f"p{each}@acme.io" for each in range(400))
+
+
+def test_the_bar_tells_how_far_a_load_is(stack: Stack) -> None:
+    """On a terminal: the share of the lines that have their end, the pace, and the time left."""
+    lines = [f"p{each}@acme.io,P" for each in range(1000)]
+    (stack.folder / "people.csv").write_text("\n".join(["email,first_name", *lines]))
+    ours, theirs = pty.openpty()
+    command = ("rows", "people.csv", "--server", stack.server, "--chunk-size", "100")
+    process = start(stack, *command, stderr=theirs)
+    os.close(theirs)
+    shown = b"".join(iter(lambda: _read(ours), b"")).decode()
+    process.communicate(timeout=50)
+    os.close(ours)
+    assert process.returncode == 0, shown
+    told = re.findall(r"(\d+)%  ([\d,]+) rows, [\d,]+/s, \d+:\d\d left", shown)
+    assert [rows for _, rows in told] == [f"{rows:,}" for rows in range(100, 1001, 100)]
+    assert [int(share) // 10 for share, _ in told] == list(range(1, 11))
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # how Linux says that the other side has closed it
+        return b""
 
 
 def test_a_dry_run_posts_nothing_and_mistakes_are_sentences(stack: Stack) -> None:

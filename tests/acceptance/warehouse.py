@@ -86,7 +86,7 @@ def warehouse() -> Iterator[Stack]:
             found.down()
 
 
-def start(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
+def start(stack: Stack, *arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start the ``destination`` command in this installation's folder."""
     environ = {
         **os.environ,
@@ -101,7 +101,7 @@ def start(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
         env=environ,
         cwd=stack.folder,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         preexec_fn=_heed_interrupts,  # noqa: PLW1509 nothing here starts threads that hold locks
     )
