@@ -27,6 +27,17 @@ def test_an_upsert_creates_then_updates(api: Api) -> None:
     assert second["data"]["attributes"]["first_name"] == "Ann"
 
 
+def test_a_token_finds_its_profile_until_it_runs_out(api: Api) -> None:
+    """In upserts, not where profiles are only made."""
+    first = api.post("/api/profile-import", profile(_kx="t", email="a@acme.io"), status=201)
+    again = api.post("/api/profile-import", profile(_kx="t", title="Dr"), status=200)
+    assert again["data"]["id"] == first["data"]["id"]
+    old = api.post("/api/profile-import", profile(_kx="expired-1"), status=400)
+    assert errors(old) == [("The exchange id has expired.", "/data/attributes/_kx")]
+    ((detail, _),) = errors(api.post("/api/profiles", profile(_kx="t"), status=400))
+    assert "'_kx' is not a valid field" in detail
+
+
 def test_an_upsert_whose_identifiers_disagree_conflicts(api: Api) -> None:
     """The 409 names the profile that the email does not mean, and nothing is changed."""
     api.profile(email="a@acme.io")
