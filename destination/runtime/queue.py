@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -26,6 +27,11 @@ TICK = 0.05
 
 SWEEP = 5.0
 """Seconds between two sweeps for lanes that nothing would wake."""
+
+SWITCH = 0.0005
+"""Seconds that a thread may hold the interpreter while others wait for it: a lane that only has an
+answer to read must not stand in line behind each of those that map thousands of events.
+"""
 
 AHEAD = 64
 """Jobs that may wait in the queue; more would only be stale by the time they run."""
@@ -115,6 +121,7 @@ def _worker(settings: Settings, redis_url: str) -> Worker:
 
 def work(settings: Settings, redis_url: str) -> None:
     """Run one worker process until it is told to stop."""
+    sys.setswitchinterval(SWITCH)
     worker = _worker(settings, redis_url)
     install(worker)
     visibility = settings.lease + 5

@@ -181,9 +181,7 @@ class Worker:
         most = min(max(mine, default=1), lane.length())
         some = (most >> max(first[0].attempts, crashes - 1, 0)) * grown
         rows = lane.read(max(1, min(some, max(most, min(SIDE_BY_SIDE * most, PASS_ROWS)))))
-        free_to_go = self._precedence.first(
-            lane.connection, lane.name, leaders(lane.name, routes), rows
-        )
+        free_to_go = self._in_turn(lane, leaders(lane.name, routes), rows)
         if not free_to_go:
             record = Record()
             record.hold(AFTER_OTHERS, "waits_for_earlier")
@@ -216,6 +214,14 @@ class Worker:
             tried.committed(outcomes)
         self._alarm(lane, settling.alarms)
         return not any(isinstance(o, Halt) or (isinstance(o, Retry) and o.whole) for o in outcomes)
+
+    def _in_turn(self, lane: Lane, before: Sequence[str], rows: Sequence[Row]) -> int:
+        """How many of the rows may go before what waits in other lanes; waits a little for some."""
+        end = time.monotonic() + TURN_SECONDS
+        while True:
+            free = self._precedence.first(lane.connection, lane.name, before, rows)
+            if free or time.monotonic() > end or self.stopping.wait(AFTER_OTHERS):
+                return free
 
     def _alarm(self, lane: Lane, alarms: Iterable[tuple[str, str]]) -> None:
         """One loud line a day for each thing that rows wait for."""
