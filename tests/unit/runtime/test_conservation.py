@@ -237,7 +237,7 @@ bad_people = st.sets(st.integers(0, 3), max_size=2)
 deaths = st.lists(st.integers(1, 60), max_size=6, unique=True)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     given_rows, bad_people, st.lists(st.sampled_from(FAULTS), max_size=15), deaths, st.booleans()
 )
