@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from destination.runtime.logs import log, told
 
@@ -36,13 +35,14 @@ class Slots:
         lanes: int = LANES,
         each: int = EACH,
         sleep: Callable[[float], None] = time.sleep,
+        thread: Callable[..., threading.Thread] = threading.Thread,
     ) -> None:
         self._work = work
+        self._thread = thread
         self._each = each
         self._sleep = sleep
         self._places = threading.Semaphore(lanes)
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._busy: Counter[str] = Counter()
         self._waiting: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._closed = False
@@ -56,7 +56,11 @@ class Slots:
             self._busy[connection] += 1
             busy = self._busy.total()
         self._places.acquire()
-        self._pool.submit(self._run, connection, lane)
+        thread = self._thread(target=self._run, args=(connection, lane), name="lane")
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads can be started: this one has to do it
+            self._run(connection, lane)
         self._sleep(MODESTY * busy)
 
     def crowded(self, connection: str) -> bool:
@@ -65,8 +69,9 @@ class Slots:
 
     def close(self) -> None:
         """Begin nothing more, and return when all work has ended."""
-        self._closed = True
-        self._pool.shutdown()
+        with self._lock:
+            self._closed = True
+            self._lock.wait_for(lambda: not self._busy.total())
 
     def _run(self, connection: str, lane: str | None) -> None:
         while lane is not None:
@@ -86,4 +91,5 @@ class Slots:
                 del waiting[lane]
                 return lane
             self._busy[connection] -= 1
+            self._lock.notify_all()
             return None

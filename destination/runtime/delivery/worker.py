@@ -10,7 +10,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import redis
@@ -24,6 +23,7 @@ from destination.runtime.delivery.passing import LOOK_AGAIN, Pass
 from destination.runtime.delivery.precedence import LOOK_AGAIN as AFTER_OTHERS
 from destination.runtime.delivery.precedence import Precedence, leaders
 from destination.runtime.delivery.settling import Settling
+from destination.runtime.delivery.side_by_side import side_by_side
 from destination.runtime.delivery.skipping import job_committed
 from destination.runtime.delivery.slots import Slots
 from destination.runtime.logs import log, told
@@ -235,16 +235,10 @@ class Worker:
             lane.connection, lane.name, routes, self._settings, time.time(), random.random
         )
 
-    def _spread(self, tasks: Sequence[Callable[[], None]]) -> None:
-        if len(tasks) == 1:
-            tasks[0]()
-            return
+    @staticmethod
+    def _spread(tasks: Sequence[Callable[[], None]]) -> None:
         # Threads of its own: those of a connection that waits for Klaviyo are no use to another one.
-        with ThreadPoolExecutor(min(THREADS, len(tasks)), thread_name_prefix="send") as pool:
-            futures = [pool.submit(task) for task in tasks]
-        # All have ended, also when one has failed: nothing of a lane may run behind its commit.
-        for future in futures:
-            future.result()
+        side_by_side(tasks, THREADS)
 
     def _poll(self, lane: Lane, working: Working, job: str) -> None:
         """Ask what became of a job at Klaviyo and record the ends of its rows."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from destination.runtime.delivery.side_by_side import side_by_side
 from destination.runtime.delivery.slots import Slots
 
 
@@ -116,3 +117,42 @@ def test_a_busy_process_leaves_the_next_lane_to_an_idle_one(lanes: Lanes) -> Non
     slots.close()
     assert slept == sorted(slept)
     assert len(set(slept)) == 3
+
+
+class NoThreads(threading.Thread):
+    """A thread that the system refuses to start."""
+
+    def start(self) -> None:
+        """See above."""
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_process_that_may_start_no_threads_works_on_one_lane_after_the_other(
+    lanes: Lanes,
+) -> None:
+    """And gives their places back: it must not swallow the lanes it is handed."""
+    lanes.let_go()
+    slots = Slots(lanes.work, lanes=4, each=2, sleep=lambda _seconds: None, thread=NoThreads)
+    for number in range(6):
+        slots.take("default", str(number))
+    assert len(lanes.began) == 6
+    slots.close()
+
+
+def test_tasks_run_without_threads_of_their_own_too() -> None:
+    """One after the other, each once."""
+    done: list[int] = []
+    side_by_side([lambda number=number: done.append(number) for number in range(5)], 3, NoThreads)  # type: ignore[misc]  # bound early on purpose
+    assert done == [0, 1, 2, 3, 4]
+
+
+def test_all_tasks_have_ended_when_one_has_failed() -> None:
+    """Nothing of a lane may run behind its commit; the failure is told."""
+    done: list[int] = []
+
+    def fail() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        side_by_side([fail, *[lambda: done.append(1)] * 7], 3)
+    assert len(done) == 7
