@@ -14,6 +14,7 @@ from destination.errors import MappingError
 from destination.mapping import MISSING, compile_mapping
 from destination.mapping.budget import Budget
 from destination.mapping.compiler import Compiler, Site
+from destination.mapping.directive import ROOT_DIRECTIVE
 from destination.mapping.directives import DIRECTIVES
 from destination.mapping.flat import as_function
 from destination.mapping.javascript import is_number
@@ -108,6 +109,10 @@ def _has_characters_beyond_the_first_plane(case: dict[str, Any]) -> bool:
     return any(character > "\uffff" for character in json.dumps(case["data"], ensure_ascii=False))
 
 
+def _has_a_root_directive(case: dict[str, Any]) -> bool:
+    return isinstance(case["mapping"], dict) and ROOT_DIRECTIVE in case["mapping"]
+
+
 def _has_large_integers(case: dict[str, Any]) -> bool:
     return bool(re.search(r"\d{16}", json.dumps([case["mapping"], case["data"]])))
 
@@ -118,6 +123,8 @@ DEVIATIONS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "direction and mode may be in capitals": _misspells_an_option,
     "`@json` decodes what can be sent on": _decodes_what_no_json_can_hold,
     "a character is never cut in half": _has_characters_beyond_the_first_plane,
+    "fields beside a root directive are checked": _has_a_root_directive,
+    "nothing is nothing": lambda case: any(options_of("@transform", case["mapping"])),
     "integers keep their digits": _has_large_integers,
 }
 """Where we answer otherwise than Segment on purpose (``docs/mapping.md``), by rule. A rule only
