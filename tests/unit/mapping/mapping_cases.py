@@ -47,7 +47,16 @@ def batch(case: dict[str, Any]) -> Any:
         pytest.skip("there is no batch form of resolve that could be given anything but events")
     compiler = Compiler(DIRECTIVES)
     resolve = as_function(compiler.root(case["mapping"], Site(compiler)))
-    return [resolve(event, Budget()) for event in case["data"]]
+    return filled([resolve(event, Budget()) for event in case["data"]])
+
+
+def filled(result: Any) -> Any:
+    """The result with null for what is missing in a list, as in JSON."""
+    if isinstance(result, dict):
+        return {key: filled(member) for key, member in result.items()}
+    if isinstance(result, list):
+        return [None if item is MISSING else filled(item) for item in result]
+    return result
 
 
 def expected(case: dict[str, Any]) -> Any:
