@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, BinaryIO
 
 import structlog
+
+from destination.event import encode
 
 
 def configure(level: str, form: str) -> None:
@@ -28,6 +32,7 @@ def configure(level: str, form: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _Json.out = getattr(sys.stderr, "buffer", None) if form == "json" else None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -42,6 +47,30 @@ def configure(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def log_all(event: str, entries: Sequence[dict[str, Any]]) -> None:
+    """A line for each of ``entries`` at level ``info``, all of one instant and written at once.
+
+    A line by itself costs about 40 µs, more than all else that is done for a delivery.
+    """
+    if not entries or not log.is_enabled_for(logging.INFO):
+        return
+    out = _Json.out
+    if out is None:
+        for entry in entries:
+            log.info(event, **entry)
+        return
+    time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    end = {"event": event, "level": "info", "time": time}
+    out.write(b"".join([encode({**entry, **end}) + b"\n" for entry in entries]))
+    out.flush()
+
+
+class _Json:
+    """Where lines for programs go; None where lines are for people."""
+
+    out: BinaryIO | None = None
 
 
 def told(error: BaseException) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -124,6 +125,7 @@ def work(settings: Settings, redis_url: str) -> None:
     sys.setswitchinterval(SWITCH)
     worker = _worker(settings, redis_url)
     install(worker)
+    _tune_garbage_collection()
     visibility = settings.lease + 5
     scheduler = Scheduler(redis_url, visibility=visibility)
     scheduler.start()
@@ -153,6 +155,14 @@ def work(settings: Settings, redis_url: str) -> None:
         scheduler.stop()
         scheduler.join(2)
         worker.close()
+
+
+def _tune_garbage_collection() -> None:
+    # Measured: a batch is hundreds of thousands of objects that die together; to look at them again and again
+    # took a sixth to a third of a worker's time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _run_jobs(worker: Worker, redis_url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 
@@ -13,7 +13,7 @@ from destination.event import encode
 from destination.pipeline import Route, backoff, exhausted
 from destination.runtime.delivery.connections import Exchange
 from destination.runtime.delivery.lanes import RECENT, Record
-from destination.runtime.logs import log
+from destination.runtime.logs import log, log_all
 from destination.runtime.store import DeadLetter, Row, person_key
 from destination.settings import Settings
 
@@ -47,7 +47,7 @@ class Settling:
     _waiting: set[str] = field(default_factory=set)
     _kept: set[str] = field(default_factory=set)
     _jobs: set[str] = field(default_factory=set)
-    _told: int = 0
+    _lines: list[dict[str, Any]] = field(default_factory=list)
     _rows: int = 0
     _hold: float | None = None
     _reason: str = ""
@@ -106,6 +106,7 @@ class Settling:
         return self.record
 
     def _finished(self) -> Record:
+        log_all("delivery", self._lines)
         for (mapping, state), by in self._ends.items():
             self.record.end(mapping, state, by)
         for (mapping, reason), by in self._reasons.items():
@@ -237,9 +238,9 @@ class Settling:
             "attempt": row.attempts + 1,
             "requests": [[each.method, each.path, each.status] for each in seen[-5:]],
         }
-        log.info("delivery", **said, seconds=round(sum(each.seconds for each in seen), 3))
-        self._told += 1
-        if self._told <= RECENT:
+        seconds = round(sum([each.seconds for each in seen]), 3)
+        self._lines.append({**said, "seconds": seconds})
+        if len(self._lines) <= RECENT:
             # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
             shown = note[:200] if outcome in {"delivered", "dropped"} else ""
             self.record.log(encode({**said, "note": shown, "time": self.now, "person": row.person}))

@@ -42,7 +42,33 @@ if job ~= '' then
   redis.call('ZREM', jobs, job)
 end
 
-local front, logged, buried = {}, false, 0
+-- What the operations add to the same key is written together, after all of them were read: rows of
+-- one job, their people, people who are free, log entries and rows for the head, none of which looks
+-- at another.
+local front, entries, free, waiting, sent, buried = {}, {}, {}, {}, {}, 0
+
+local function together(command, key, values)
+  for first = 1, #values, 1000 do  -- Lua's stack holds no more than about 8,000
+    redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
+  end
+end
+
+local function set_free(first, last)
+  local chains = {}
+  for i = first, last do
+    chains[#chains + 1] = own .. 'chain:' .. name .. ':' .. free[i]
+  end
+  if redis.call('EXISTS', unpack(chains)) == 0 then
+    redis.call('ZREM', parked, unpack(free, first, last))
+  elseif first == last then
+    redis.call('ZADD', parked, 'LT', now, free[first])
+  else
+    local middle = math.floor((first + last) / 2)
+    set_free(first, middle)
+    set_free(middle + 1, last)
+  end
+end
+
 local at = 9
 while at <= #ARGV do
   local what = ARGV[at]
@@ -63,12 +89,7 @@ while at <= #ARGV do
     end
     at = at + 5
   elseif what == 'free' then
-    local person = ARGV[at + 1]
-    if redis.call('EXISTS', own .. 'chain:' .. name .. ':' .. person) == 1 then
-      redis.call('ZADD', parked, 'LT', now, person)
-    else
-      redis.call('ZREM', parked, person)
-    end
+    free[#free + 1] = ARGV[at + 1]
     at = at + 2
   elseif what == 'dead' then
     local id, again = ARGV[at + 1], 2
@@ -85,12 +106,14 @@ while at <= #ARGV do
     redis.call('HINCRBY', counts, ARGV[at + 1] .. '|' .. ARGV[at + 2], ARGV[at + 3])
     at = at + 4
   elseif what == 'log' then
-    redis.call('LPUSH', log, ARGV[at + 1])
-    logged = true
+    entries[#entries + 1] = ARGV[at + 1]
     at = at + 2
   elseif what == 'sent' then
-    redis.call('RPUSH', own .. 'job:' .. name .. ':' .. ARGV[at + 1], ARGV[at + 3])
-    redis.call('ZADD', parked, 'inf', ARGV[at + 2])
+    local rows = sent[ARGV[at + 1]] or {}
+    sent[ARGV[at + 1]] = rows
+    rows[#rows + 1] = ARGV[at + 3]
+    waiting[#waiting + 1] = 'inf'
+    waiting[#waiting + 1] = ARGV[at + 2]
     at = at + 4
   elseif what == 'poll' then
     redis.call('ZADD', jobs, now + ARGV[at + 2], ARGV[at + 1])
@@ -107,10 +130,20 @@ while at <= #ARGV do
   end
 end
 
-for i = #front, 1, -1 do
-  redis.call('LPUSH', lane, front[i])
+for submitted, rows in pairs(sent) do
+  together('RPUSH', own .. 'job:' .. name .. ':' .. submitted, rows)
 end
-if logged then
+together('ZADD', parked, waiting)
+for first = 1, #free, 1000 do
+  set_free(first, math.min(first + 999, #free))
+end
+local backwards = {}
+for i = #front, 1, -1 do
+  backwards[#backwards + 1] = front[i]
+end
+together('LPUSH', lane, backwards)
+if entries[1] then
+  together('LPUSH', log, entries)
   redis.call('LTRIM', log, 0, recent - 1)
 end
 return 1
