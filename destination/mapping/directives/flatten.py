@@ -10,6 +10,7 @@ from destination.mapping.budget import NODE, Budget, deeper
 from destination.mapping.check import Checker, anything, text
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example
+from destination.mapping.flat import as_function
 from destination.mapping.javascript import is_truthy, kind
 from destination.mapping.missing import MISSING
 from destination.mapping.plan import Computed, Plan
@@ -24,7 +25,7 @@ def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
 def _compile(option: Any, site: Site) -> Plan:
     options = options_of(option, "separator")
     separator_of = site.resolver(options["separator"], "separator")
-    value = site.resolver(options.get("value", MISSING), "value")
+    value = as_function(site.outcome(options.get("value", MISSING), "value"))
     whole_lists = is_truthy(options.get("omitArrays"))
     keep = site.keep
     at = site.path

@@ -10,6 +10,7 @@ from destination.mapping.budget import NODE, Budget
 from destination.mapping.check import Checker, anything, one_of
 from destination.mapping.compiler import Site, options_of
 from destination.mapping.directive import Directive, Example, Unusable
+from destination.mapping.flat import as_function
 from destination.mapping.missing import MISSING
 from destination.mapping.plan import Computed, Plan
 from destination.mapping.problem import Place, Problem, excerpt
@@ -26,7 +27,7 @@ def _check(checker: Checker, option: Any, place: Place) -> list[Problem]:
 
 def _compile(option: Any, site: Site) -> Plan:
     options = options_of(option, "mode", "value")
-    value = site.resolver(options["value"], "value")
+    value = as_function(site.outcome(options["value"], "value"))
     at = site.path
 
     def encode(payload: Any, budget: Budget) -> Any:

@@ -101,6 +101,24 @@ def test_documentation_is_in_step_with_the_records() -> None:
             {"b": 1, "0": [True]},
             '{"0_0":true,"b":1}',
         ),
+        *(
+            (
+                {"@merge": {"direction": "right", "objects": [{"a": 1, "b": 2}, made]}},
+                {},
+                {"b": 2},
+            )
+            for gone in [{"a": {"@path": "x"}}]
+            for made in (
+                gone,
+                {"@literal": gone},
+                {"@case": {"operator": "upper", "value": {"@literal": gone}}},
+                {"@flatten": {"value": gone, "separator": "."}},
+                {"@json": {"mode": "decode", "value": gone}},
+                {"@arrayPath": [{"@literal": gone}]},
+                {"@transform": {"apply": {}, "mapping": gone}},
+                {"@merge": {"direction": "left", "objects": [gone]}},
+            )
+        ),
         ({"@case": {"operator": "upper", "value": {"@path": "$.a"}}}, {"a": "ß"}, "SS"),
         ({"@path": "$.a[0]"}, {"a": "😀"}, MISSING),
         ({"@path": "$.a.length"}, {"a": "😀b"}, 3),
