@@ -85,7 +85,7 @@ WAYS: Final[Mapping[str, tuple[Way, ...]]] = {
         _single("create_profile", "update_profile", "add_profiles_to_list"),
     ),
     "trackEvent": (_bulk("bulk_create_events"), _single("create_event")),
-    "orderCompleted": (_single("create_event"),),
+    "orderCompleted": (_bulk("bulk_create_events"), _single("create_event")),
     "removeProfileFromList": _REMOVAL,
     "removeProfile": _REMOVAL,
     "subscribeProfile": (

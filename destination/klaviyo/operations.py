@@ -103,6 +103,7 @@ _IN_BULK: Mapping[str, tuple[str, ...]] = {
     "upsertProfile": _IMPORT,
     "addProfileToList": _IMPORT,
     "trackEvent": ("bulk_create_events",),
+    "orderCompleted": ("bulk_create_events",),
 }
 _WITH_LIST: Mapping[str, tuple[str, ...]] = {
     "upsertProfile": ("add_profiles_to_list",),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from destination.action import Action, Payload
+from collections.abc import Sequence
+from itertools import islice
+
+from destination.action import Action, Batch, Payload
 from destination.delivery import Delivered, Discard, Outcome
 from destination.fields import Field
 from destination.klaviyo.actions import track_event
+from destination.klaviyo.actions.track_event import LIMIT
 from destination.klaviyo.model import digest, short_id
 from destination.klaviyo.payloads import without
 from destination.sending import Account
@@ -63,6 +67,25 @@ def perform(payload: Payload, account: Account) -> Outcome:
     return refused or first
 
 
+def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
+    """Record orders and all their products through bulk jobs.
+
+    A row ends when all of its events have: what must wait is sent again with the whole order, which
+    counts nothing twice, and the first refused event ends the row.
+    """
+    orders = [events(payload) for payload in payloads]
+    outcomes = iter(
+        track_event.perform_batch([each for order in orders for each in order], account)
+    )
+    return [_together(list(islice(outcomes, len(order)))) for order in orders]
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    waiting = [each for each in outcomes if not isinstance(each, Delivered | Discard)]
+    refused = [each for each in outcomes if isinstance(each, Discard)]
+    return (*waiting, *refused, *outcomes)[0]
+
+
 ACTION = Action(
     name="orderCompleted",
     title="Order Completed",
@@ -85,4 +108,5 @@ ACTION = Action(
     prepare=prepare,
     perform=perform,
     quiet="backfill",
+    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch),
 )

@@ -50,10 +50,11 @@ def end(action: Any, payload: dict[str, Any], send: Any, **settings: Any) -> Out
     return outcome
 
 
-def batch(payloads: Sequence[dict[str, Any]], send: Any) -> list[Outcome]:
+def batch(payloads: Sequence[dict[str, Any]], send: Any, action: Any = TRACK) -> list[Outcome]:
     """The outcomes of the bulk form."""
-    assert TRACK.batch
-    return TRACK.batch.perform([TRACK.prepare(each, NOW) for each in payloads], account(send))
+    ready = [action.prepare(each, NOW) for each in payloads]
+    outcomes: list[Outcome] = action.batch.perform(ready, account(send))
+    return outcomes
 
 
 def attributes(request: Request) -> dict[str, Any]:
@@ -210,6 +211,46 @@ def test_a_refused_product_keeps_no_other_from_being_sent() -> None:
     assert isinstance(outcome, Discard)
     assert "bad sku" in outcome.message
     assert len(script.requests) == 4
+
+
+def orders(number: int) -> list[dict[str, Any]]:
+    """Orders of three products, each with an id of its own."""
+    return [order(unique_id=f"m-{n}") for n in range(number)]
+
+
+def test_orders_and_their_products_go_in_one_request() -> None:
+    """With the ids that they have when each goes alone."""
+    script = Script(TAKEN)
+    assert batch(orders(2), script, ORDER) == [Delivered("accepted_by_klaviyo")] * 2
+    (request,) = script.requests
+    sent = [row["attributes"]["events"]["data"][0]["attributes"] for row in rows_of(request)]
+    lines = ("", ":0", ":1", ":2")
+    assert [each["unique_id"] for each in sent] == [
+        f"m-{n}{line}" for n in (0, 1) for line in lines
+    ]
+
+
+def test_many_orders_go_in_as_few_requests_as_klaviyo_takes() -> None:
+    """A thousand events in each, products counted."""
+    script = Script(TAKEN)
+    batch(orders(600), script, ORDER)
+    assert [len(list(rows_of(each))) for each in script.requests] == [1000, 1000, 400]
+
+
+def test_a_refused_product_ends_its_order_and_no_other() -> None:
+    """All its other events are recorded."""
+    place = "/data/attributes/events-bulk-create/data/2/attributes/profile/data/attributes/email"
+    bad = refusal(400, place)
+    script = Script(bad, bad, TAKEN)
+    assert [type(each) for each in batch(orders(2), script, ORDER)] == [Discard, Delivered]
+    assert [len(list(rows_of(each))) for each in script.requests] == [8, 1, 7]
+
+
+def test_orders_wait_when_a_part_of_their_events_must_wait() -> None:
+    """The whole order goes again, which counts nothing twice."""
+    script = Script(TAKEN, Unanswered("reset"))
+    outcomes = batch(orders(300), script, ORDER)
+    assert [type(each) for each in outcomes] == [Delivered] * 250 + [Retry] * 50
 
 
 def test_a_product_that_must_wait_makes_the_whole_order_go_again() -> None:

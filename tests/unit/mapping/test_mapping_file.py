@@ -156,7 +156,7 @@ def test_mistake_is_an_error_with_place_and_remedy(
     [
         ({"trigger": 'type = "Track"'}, "/trigger", "matches no event"),
         ({"trigger": "event != null"}, "/trigger", 'the text "null"'),
-        ({"action": "orderCompleted", "batch": {"size": 5}, "fields": {"profile": {}, "properties": {}}}, "/batch", "no bulk endpoint"),
+        ({"action": "deleteProfile", "batch": {"size": 5}, "fields": {"email": "a@b.example"}}, "/batch", "no bulk endpoint"),
     ],
 )  # fmt: skip
 def test_doubtful_is_a_warning(change: dict[str, Any], path: str, message: str) -> None:
