@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.invariants.finding import Finding
@@ -16,8 +17,8 @@ LONGEST_ANSWER = 3.0
 HEALED_WITHIN = 60.0
 
 UNAWARE = 2.5
-"""Seconds for which /ready may say yes while all is refused: it looks twice a second, for up to
-1.5 s, and sources may have paused at the moment in which all was well.
+"""Seconds for which /ready may say yes while one after the other is refused: the server looks twice a
+second, for up to 1.5 s, and we look at it twice a second.
 """
 
 
@@ -99,15 +100,25 @@ def honest(evidence: Evidence) -> Finding:
             if not each.retry_after.isdigit():
                 finding.wrong(f"a {each.status} does not say when to come again")
     for begin, end in streaks:
-        inside = [each for each in evidence.readiness if begin < each[0] < end]
-        said: float | None = None
-        for t, status in inside:
-            finding.checked += 1
-            said = None if status != 200 else t if said is None else said
-            if said is not None and t - said > UNAWARE:
-                finding.wrong(f"/ready said 200 for {t - said:.1f} s of {end - begin:.1f} s of 503")
-                break
+        said = [each for each in evidence.readiness if begin < each[0] < end]
+        refused = [(each.t, 0) for each in trips if begin <= each.t < end and each.status == 503]
+        finding.checked += len(said)
+        span = _refused_while_ready(sorted([*said, *refused]))
+        if span > UNAWARE:
+            finding.wrong(f"/ready said 200 for {span:.1f} s of {end - begin:.1f} s of 503")
     return finding
+
+
+def _refused_while_ready(steps: Iterable[tuple[float, int]]) -> float:
+    """The longest time between two refusals (status 0) with nothing but 200 from /ready around."""
+    longest, first, ready = 0.0, None, False
+    for t, status in steps:
+        if status:
+            ready, first = status == 200, first if status == 200 else None
+        elif ready:
+            first = t if first is None else first
+            longest = max(longest, t - first)
+    return longest
 
 
 def fired(evidence: Evidence) -> Finding:
