@@ -13,6 +13,7 @@ key                                     type    meaning
 ``destination:C:lane:L``                list    rows to deliver, first accepted first
 ``destination:C:lease:L``               string  token of the worker that has the lane, with a TTL
 ``destination:C:hold:L``                string  reason for which the lane waits, with a TTL
+``destination:C:patient:L``             string  rows that find the lane idle wait, with a TTL
 ``destination:C:parked:L``              zset    person -> ms at which their rows may go on (inf: when
                                                 their job at Klaviyo has ended)
 ``destination:C:chain:L:P``             list    rows of a parked person, in order
@@ -68,6 +69,10 @@ from redis.retry import Retry
 
 PREFIX = "destination:"
 SEEN_BUCKETS = 4096
+SHORT_WAIT = 2.0
+"""Seconds of a wait for company that only saves calls: where they are ample, nobody waits. A longer
+one is somebody's wish and is kept.
+"""
 
 _WHEN_FULL = frozenset(
     (

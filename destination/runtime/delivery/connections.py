@@ -60,7 +60,9 @@ class Working:
         self.last_sent = LastSent(scripts.client, connection.name)
         self._scripts = scripts
         self.versions = Versions(scripts.client, connection.name, self.destination.actions)
-        limiter = Limiter(scripts, self.account_name, self.destination.windows, deadline=deadline)
+        self.limiter = limiter = Limiter(
+            scripts, self.account_name, self.destination.windows, deadline=deadline
+        )
         self.sender = limited(self._client.send, limiter, self._pause)
 
     def _complain(self, problem: str) -> None:

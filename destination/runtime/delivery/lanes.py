@@ -79,6 +79,10 @@ class Record:
         """The lane waits ``wait`` seconds."""
         self.operations += ["hold", max(1, _ms(wait)), reason]
 
+    def patient(self, wait: float) -> None:
+        """For ``wait`` seconds, rows that find the lane idle wait for company (see ``accept.lua``)."""
+        self.operations += ["patient", _ms(wait)]
+
     def halt(self, wait: float, reason: str) -> None:
         """The connection waits, and asks after ``wait`` seconds whether it may go on."""
         self.operations += ["halt", _ms(wait), reason]

@@ -23,6 +23,10 @@ MARGIN = 6.0
 """Seconds that a call may take beyond its deadline: waiting for a connection, and connecting."""
 
 
+SCARCE = 0.5
+"""Share of a minute's calls from which on calls are saved: rows wait for company."""
+
+
 STEADY = 60
 """Seconds of the window that the ``RateLimit-*`` headers of an answer describe."""
 
@@ -70,20 +74,29 @@ class Limiter:
         self._deadline = int((deadline + MARGIN) * 1000)
         self._sleep = sleep
         self._learned: dict[str, int] = {}
+        self._scarce_until = 0.0
 
     def acquire(self, operation: str) -> str:
         """A place for one call; sleeps for a short wait. Raises ``NoRoom`` for a longer one."""
         call = secrets.token_hex(6)
         bounds = [n for window in self.windows(operation) for n in (window.calls, window.seconds)]
         patience = PATIENCE
-        while wait := self._ask(operation, call, bounds):
+        while (wait := self._ask(operation, call, bounds)) > 0:
             if wait > patience:
                 raise NoRoom(wait, operation)
             patience -= wait
             self._sleep(wait)
+        if wait < -SCARCE:
+            self._scarce_until = time.monotonic() + STEADY / 2
         return call
 
+    @property
+    def ample(self) -> bool:
+        """Whether every operation that was asked for lately has most of its minute left."""
+        return time.monotonic() >= self._scarce_until
+
     def _ask(self, operation: str, call: str, bounds: list[int]) -> float:
+        """Seconds to wait, or when granted 0 less the share of the minute that is used."""
         keys = self._keys(operation)
         return float(self._scripts.run("acquire", [call, self._deadline, *bounds], keys)) / 1000
 

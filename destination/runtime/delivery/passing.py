@@ -17,7 +17,10 @@ from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
 from destination.runtime.delivery.connections import Exchange, Working
 from destination.runtime.delivery.skipping import Skipping
 from destination.runtime.logs import log, told
-from destination.runtime.store import Row
+from destination.runtime.store import SHORT_WAIT, Row
+
+FEW = 8
+"""Rows that go one by one at the most, side by side, where calls need not be saved."""
 
 PASS_SECONDS = 20.0
 """No new request is started when a pass has lasted this long."""
@@ -134,7 +137,7 @@ class Pass:
             [delivery for _number, delivery in deliveries],
             action,
             self._working.account_for(seen, self._ours, self._until),
-            batched=batched,
+            batched=batched and not self._better_alone(routes, len(numbers)),
             spread=self._spread,
             fault=_fault,
         )
@@ -142,6 +145,16 @@ class Pass:
             ends[number] = outcomes[position]
             if position in seen:
                 self.exchanges[number] = seen[position]
+
+    def _better_alone(self, routes: Sequence[Route], rows: int) -> bool:
+        """Whether rows that need not wait for company do without it also where they met by chance.
+
+        The single-record endpoints answer at once and have many calls a minute, the bulk endpoints
+        have few.
+        """
+        waits = (route.mapping.batch.wait_seconds for route in routes)
+        few = rows <= FEW and all(0 < wait <= SHORT_WAIT for wait in waits)
+        return few and self._working.limiter.ample
 
 
 def _fault(error: Exception) -> Retry:

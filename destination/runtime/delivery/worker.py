@@ -53,6 +53,9 @@ POLL_AGAIN = 20.0
 LAST_ANSWERS = 5.0
 """Seconds that requests under way get for their answers when the process is asked to stop."""
 
+PATIENT = 10.0
+"""Seconds for which rows of a lane wait for company after calls have become scarce."""
+
 GIVE_BACK = 20
 """Half-seconds for which a worker tries to give a lane back after Redis failed."""
 
@@ -209,6 +212,8 @@ class Worker:
         for row in rows:
             if row.person in blocked:
                 record.park(row, 0)
+        if not working.limiter.ample:
+            record.patient(PATIENT)
         lane.commit(record)
         if tried:
             tried.committed(outcomes)

@@ -30,6 +30,8 @@ for _ = 1, tonumber(ARGV[3]) do
   at = at + 3
 end
 
+local short_wait = 2000  -- see SHORT_WAIT in store.py
+
 -- Lanes by their member of the due set, kinds by number; both collect what the events add to them.
 local lanes, kinds = {}, {}
 
@@ -133,7 +135,8 @@ for member, lane in pairs(lanes) do
     -- A lane that waits for a pause or for its worker keeps the time that those have set.
     if redis.call('EXISTS', own .. 'hold:' .. name, own .. 'lease:' .. name, own .. 'halt') > 0 then
       redis.call('ZADD', prefix .. 'due', 'NX', now + lane.wait, member)
-    elseif lane.length >= lane.size then
+    elseif lane.length >= lane.size or (lane.wait <= short_wait
+        and redis.call('EXISTS', own .. 'patient:' .. name) == 0) then
       redis.call('ZADD', prefix .. 'due', 'LT', now, member)
     else
       redis.call('ZADD', prefix .. 'due', 'LT', now + lane.wait, member)

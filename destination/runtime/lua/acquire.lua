@@ -10,7 +10,8 @@
 --       4 probe (string with a TTL: after a pause one call goes alone; empty until there is one, then
 --         its id)
 -- ARGV  1 call id  2 deadline (ms that the call may take at most)  then per window: calls seconds
--- Returns 0 when granted, else the ms to wait before asking again.
+-- Returns the ms to wait before asking again, or, when granted, 0 less the share of the minute that
+-- is used, in thousandths.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -25,11 +26,14 @@ end
 if probe and probe ~= '' then
   return 100
 end
-local longest, wait = 0, 0
+local longest, wait, share = 0, 0, 0
 for at = 3, #ARGV, 2 do
   local calls, span = tonumber(ARGV[at]), tonumber(ARGV[at + 1]) * 1000
   longest = math.max(longest, span)
   local used = redis.call('ZCOUNT', KEYS[1], now - span, '+inf')
+  if span == 60000 then
+    share = math.floor(1000 * used / calls)
+  end
   if used >= calls then
     local first = redis.call('ZRANGEBYSCORE', KEYS[1], now - span, '+inf', 'WITHSCORES',
                              'LIMIT', used - calls, 1)
@@ -48,4 +52,4 @@ end
 if probe then
   redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[2])
 end
-return 0
+return -share

@@ -16,6 +16,7 @@
 --         'sent'  job person row          submitted to a job; its person waits for the job
 --         'poll'  job wait_ms             ask for the job then
 --         'hold'  wait_ms reason          the lane waits
+--         'patient' wait_ms               rows that find the lane idle wait for company
 --         'halt'  wait_ms reason          the connection waits
 -- Returns 1, or 0 when the lease was lost and nothing was done.
 
@@ -121,6 +122,9 @@ while at <= #ARGV do
   elseif what == 'hold' then
     redis.call('SET', own .. 'hold:' .. name, ARGV[at + 2], 'PX', ARGV[at + 1])
     at = at + 3
+  elseif what == 'patient' then
+    redis.call('SET', own .. 'patient:' .. name, 1, 'PX', ARGV[at + 1])
+    at = at + 2
   elseif what == 'halt' then
     redis.call('HSET', own .. 'halt', 'probe_at', now + ARGV[at + 1], 'reason', ARGV[at + 2])
     redis.call('HSETNX', own .. 'halt', 'since', now)

@@ -162,7 +162,7 @@ def test_an_idle_lane_is_not_due_and_a_busy_one_is(redis_url: str, scripts: Scri
 
 
 def test_a_lane_waits_for_its_batch_to_fill(redis_url: str, scripts: Scripts) -> None:
-    """The first event is due after wait_seconds; a full batch is due at once."""
+    """Where the wait is long: the first event is due after it, a full batch at once."""
     client = scripts.client
     store(redis_url, [entry("e1", wait_ms=60_000)])
     at = due(client)
@@ -172,6 +172,25 @@ def test_a_lane_waits_for_its_batch_to_fill(redis_url: str, scripts: Scripts) ->
     at = due(client)
     assert at is not None
     assert at <= now_ms(client)
+
+
+def test_a_short_wait_only_saves_calls(redis_url: str, scripts: Scripts) -> None:
+    """An idle lane is due at once, unless calls are scarce: then its rows wait for company."""
+    client = scripts.client
+    store(redis_url, [entry("e1", wait_ms=2_000)])
+    at = due(client)
+    assert at is not None
+    assert at <= now_ms(client)
+    mine = taken(scripts)
+    record = end(mine.read(1))
+    record.patient(60)
+    mine.commit(record)
+    mine.release()
+    assert due(client) is None
+    store(redis_url, [entry("e2", wait_ms=2_000)])
+    at = due(client)
+    assert at is not None
+    assert at > now_ms(client) + 1_000
 
 
 def test_new_events_do_not_shorten_a_pause(redis_url: str, scripts: Scripts) -> None:

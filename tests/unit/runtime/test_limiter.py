@@ -54,6 +54,16 @@ def test_a_call_counts_for_one_window_after_its_answer(scripts: Scripts) -> None
     assert mine.acquire("create_event")
 
 
+def test_calls_are_ample_until_half_of_a_minute_is_used(scripts: Scripts) -> None:
+    """Of any operation; a second that is used up says nothing."""
+    mine, _slept = limiter(scripts, Window(8, 1), Window(10, 60))
+    for _ in range(6):
+        assert mine.ample
+        mine.acquire("create_event")
+    mine.acquire("create_event")
+    assert not mine.ample
+
+
 def test_every_window_is_kept(scripts: Scripts) -> None:
     """A free second does not open a spent minute."""
     mine, _slept = limiter(scripts, Window(2, 1), Window(3, 60))

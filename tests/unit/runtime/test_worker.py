@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -622,3 +623,35 @@ def test_a_request_holds_no_more_rows_than_its_mapping_says(
     worker.send("default", "a")
     assert counts(scripts)["delivered"] == 200
     assert max(sizes) == 5
+
+
+@pytest.mark.parametrize(
+    ("wait", "spent", "rows", "requests"),
+    [(1, 0, 2, 0), (1, 0, 8, 0), (1, 0, 9, 1), (1, 60, 2, 1), (0, 0, 2, 1), (60, 0, 2, 1)],
+)
+def test_few_rows_that_need_not_wait_for_company_go_alone(
+    worker: Worker,
+    redis_url: str,
+    klaviyo: Klaviyo,
+    wait: float,
+    spent: float,
+    rows: int,
+    requests: int,
+) -> None:
+    """Only where a short wait is to save calls, and while there are enough of them."""
+    bulk: list[int] = []
+
+    def perform(payloads: Sequence[dict[str, Any]], _account: Any) -> list[Outcome]:
+        bulk.append(len(payloads))
+        return [Delivered()] * len(payloads)
+
+    working = worker.working["default"]
+    route = working.mappings.routes()["a"]
+    action = dataclasses.replace(route.action, batch=Batch(1000, 10**6, 10**5, perform))
+    waiting = dataclasses.replace(route.mapping, batch=BatchOptions(wait_seconds=wait))
+    fixed = Fixed({"a": dataclasses.replace(route, action=action, mapping=waiting)})
+    working.mappings = fixed  # type: ignore[assignment]  # a fake
+    working.limiter._scarce_until = time.monotonic() + spent
+    accept(redis_url, *((f"e{number}", f"p{number}", "a") for number in range(rows)))
+    worker.send("default", "a")
+    assert (len(bulk), len(klaviyo.sent)) == (requests, 0 if requests else rows)
