@@ -60,10 +60,19 @@ class Scheduler(threading.Thread):
 
     def run(self) -> None:
         """Until stopped, through any trouble with Redis."""
+        full = False
         while not self._stopped.is_set():
             client = connect(self._url)
             try:
+                if full:
+                    # A lane handed out for a job that has no room would wait for its next turn;
+                    # meanwhile workers find theirs without jobs.
+                    client.set(f"{PREFIX}room", 1, ex=1)
+                full = False
                 self._serve(client)
+            except redis.OutOfMemoryError:
+                full = True
+                self._stopped.wait(0.5)
             except Exception as error:  # noqa: BLE001 whatever it is, lanes must go on being handed out
                 log.warning("scheduler_waits", error=type(error).__name__)
                 self._stopped.wait(0.5)

@@ -118,7 +118,7 @@ def redis_full(ordeal: Ordeal) -> None:
     client.config_set("maxmemory", int(client.info("memory")["used_memory"]) - 10_000)
     try:
         with ordeal.posting(20):
-            assert installation.drained(40), installation.logs()
+            assert installation.drained(60), installation.logs()
             time.sleep(2)
             client.config_set("maxmemory", 0)
     finally:
