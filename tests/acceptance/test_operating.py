@@ -160,7 +160,7 @@ def test_a_revoked_key_halts_and_resumes_by_itself(stack: Stack) -> None:
     until(lambda: stack.client().exists("destination:default:halt"), 20, stack.logs)
     assert stack.counts()["connections"]["default"]["pending"] == 5
     refused = len(stack.requests())
-    assert refused <= 3
+    assert refused <= 8  # those that were under way at once
     halted = stack.counts()["halted"]["default"]
     assert (halted["code"], time.time() - halted["since"] < 60) == ("key_refused", True)
     shown = command(stack, "status").stdout
