@@ -178,20 +178,34 @@ class _Unit:
         return lambda: run.singles(self.members)
 
 
+_ALONE = object()
+"""In place of its group: a row that no bulk request can take."""
+
+
+def _groups(rows: Sequence[Delivery], batch: Batch | None) -> list[Hashable]:
+    if batch is None:
+        return [_ALONE] * len(rows)
+    fits, group = batch.fits, batch.group
+    return [group(row.payload) if fits(row.payload) else _ALONE for row in rows]
+
+
 def _divide(rows: Sequence[Delivery], batch: Batch | None) -> list[_Unit]:
     """The units of one pass. A row whose person is already in another unit is in none of them,
     nor is any later row of that person.
     """
+    most = batch.rows if batch else 0
+    groups = _groups(rows, batch)
+    if 1 < len(rows) <= most and _ALONE not in groups and len(set(groups)) == 1:
+        return [_Unit(True, list(range(len(rows))))]
     units: list[_Unit] = []
     claimed: dict[str, _Unit] = {}
     filling: dict[Hashable, _Unit] = {}
     late: set[str] = set()
-    for number, row in enumerate(rows):
-        person, payload = row.person, row.payload
-        bulk = batch is not None and batch.fits(payload)
-        key = batch.group(payload) if bulk and batch else (_Unit, person)
+    for number, (row, group) in enumerate(zip(rows, groups, strict=True)):
+        person, bulk = row.person, group is not _ALONE
+        key = group if bulk else (_ALONE, person)
         unit = filling.get(key)
-        if unit and bulk and batch and len(unit.members) == batch.rows:
+        if unit and bulk and len(unit.members) == most:
             unit = None
         if person in late or claimed.get(person, unit) is not unit:
             late.add(person)

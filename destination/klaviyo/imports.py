@@ -22,7 +22,7 @@ from destination.klaviyo.model import (
     clears,
     patch,
     profile,
-    profile_problem,
+    profile_problems,
 )
 from destination.klaviyo.people import SAME_PERSON, Who, by_person, who
 from destination.klaviyo.verdict import MESSAGE, field_of, row_of, succeeded, verdict
@@ -33,10 +33,9 @@ LIMIT = BULK["bulk_import_profiles"]
 
 @dataclass(slots=True)
 class Unit:
-    """One profile of a job, its identifiers and the rows that it stands for."""
+    """One profile of a job, and the rows that it stands for."""
 
     attributes: Json
-    who: frozenset[Who]
     rows: list[int]
 
 
@@ -64,12 +63,12 @@ def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
     """
     people, waiting = by_person(payloads)
     units = []
-    for names, rows in people.items():
+    for rows in people:
         first, *others = rows
         found = attributes(payloads[first])
         for index in others:
             found = _merged(found, attributes(payloads[index]))
-        units.append(Unit(found, names, rows))
+        units.append(Unit(found, rows))
     return units, waiting
 
 
@@ -85,7 +84,7 @@ def import_profiles(payloads: Sequence[Payload], account: Account) -> list[Outco
     """Import rows of one ``group`` as one job (or more, by size); an outcome per row, in order."""
     units, waiting = coalesce(payloads)
     outcomes: dict[int, Outcome] = dict.fromkeys(waiting, SAME_PERSON)
-    sendable = [unit for unit in units if not _refuse(unit, outcomes)]
+    sendable = _sendable(units, outcomes)
     try:
         target = list_id(payloads[0], account) if sendable else ""
         sent = send_rows(
@@ -106,17 +105,19 @@ def import_profiles(payloads: Sequence[Payload], account: Account) -> list[Outco
     return [outcomes[index] for index in range(len(payloads))]
 
 
-def _refuse(unit: Unit, outcomes: dict[int, Outcome]) -> bool:
-    problem = profile_problem(unit.attributes)
-    if problem:
-        outcomes.update(dict.fromkeys(unit.rows, problem))
-    return problem is not None
+def _sendable(units: Sequence[Unit], outcomes: dict[int, Outcome]) -> list[Unit]:
+    """The units that Klaviyo's bound leaves; the rows of the others get their outcome."""
+    problems = profile_problems([unit.attributes for unit in units])
+    for unit, problem in zip(units, problems, strict=True):
+        if problem:
+            outcomes.update(dict.fromkeys(unit.rows, problem))
+    return [unit for unit, problem in zip(units, problems, strict=True) if problem is None]
 
 
 def _submitted(response: Response, units: Sequence[Unit], account: Account) -> list[Outcome]:
     job, at = id_of(response), int(account.now)
     return [
-        Submitted(job, {"row": row, "who": _marks(unit.who), "at": at})
+        Submitted(job, {"row": row, "who": _marks(who(unit.attributes)), "at": at})
         for row, unit in enumerate(units)
     ]
 

@@ -54,29 +54,48 @@ SAME_PERSON = Retry(
 )
 
 
-def by_person(
-    payloads: Sequence[Mapping[str, Any]],
-) -> tuple[dict[frozenset[Who], list[int]], list[int]]:
-    """The rows of each person, by identifiers, and the rows that must wait for the next request.
+def by_person(payloads: Sequence[Mapping[str, Any]]) -> tuple[list[list[int]], list[int]]:
+    """The rows of each person, and the rows that must wait for the next request.
 
     Rows with equal identifiers are one person's. A row that shares only some identifiers waits, as
     does every row after it that shares one with it.
     """
-    people: dict[frozenset[Who], list[int]] = {}
+    related = _related(payloads)
+    people: list[list[int]] = []
+    known: dict[frozenset[Who], list[int]] = {}
     taken: set[Who] = set()
     wanted: set[Who] = set()  # by rows that wait
     waiting: list[int] = []
     for index, payload in enumerate(payloads):
+        if index not in related:
+            people.append([index])
+            continue
         names = who(payload)
-        if names in people and wanted.isdisjoint(names):
-            people[names].append(index)
+        if names in known and wanted.isdisjoint(names):
+            known[names].append(index)
         elif taken.isdisjoint(names):
-            people[names] = [index]
+            known[names] = [index]
+            people.append(known[names])
         else:
             waiting.append(index)
             wanted |= names
         taken |= names
     return people, waiting
+
+
+def _related(payloads: Sequence[Mapping[str, Any]]) -> set[int]:
+    """The rows that share an identifier with another one: few, and only they need a closer look."""
+    related: set[int] = set()
+    for name in IDENTIFIERS:
+        first: dict[str, int] = {}
+        for index, payload in enumerate(payloads):
+            value = payload.get(name)
+            if value:
+                text = str(value)
+                other = first.setdefault(text.lower() if name == "email" else text, index)
+                if other != index:
+                    related.update((other, index))
+    return related
 
 
 @dataclass(frozen=True, slots=True)

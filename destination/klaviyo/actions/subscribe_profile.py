@@ -87,13 +87,10 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
 
 def _each_once(payloads: Sequence[Payload], account: Account) -> list[Outcome]:
     people, waiting = by_person(payloads)
-    newest = [
-        max(rows, key=lambda row: (decided(payloads[row], account), row))
-        for rows in people.values()
-    ]
+    newest = [max(rows, key=lambda row: (decided(payloads[row], account), row)) for rows in people]
     sent = _to_list([payloads[row] for row in newest], account)
     outcomes: dict[int, Outcome] = dict.fromkeys(waiting, SAME_PERSON)
-    for rows, outcome in zip(people.values(), sent, strict=True):
+    for rows, outcome in zip(people, sent, strict=True):
         outcomes.update(dict.fromkeys(rows, outcome))
     return [outcomes[row] for row in range(len(payloads))]
 
