@@ -28,7 +28,8 @@ class Run:
         """Every figure by name; CPU as seconds per 100,000 events."""
         rate = {"events/s": self.events / self.seconds} if self.seconds else {}
         used = {f"cpu {name} s/100k": by / self.events * 1e5 for name, by in self.cpu.items() if by}
-        return {**rate, **self._capacity(), **self.figures, **used}
+        capacity = self._capacity() if self.seconds else {}
+        return {**rate, **capacity, **self.figures, **used}
 
     def _capacity(self) -> dict[str, float]:
         """What two cores could do that had nothing else to do: no load generator, no neighbours.
