@@ -10,13 +10,17 @@ from collections.abc import AsyncIterator
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from destination.runtime.alerts.alerting import Alerting
 from destination.runtime.conflicts import Conflicts
 from destination.runtime.delivery.accounts import Accounts, Questions
 from destination.runtime.erasure.erasing import Deletions
+from destination.runtime.http.shortcut import Shortcut
 from destination.runtime.http.wire import GuardedProtocol
 from destination.runtime.intake.accept import Intake, accept_client
 from destination.runtime.intake.crowding import Crowding
@@ -100,6 +104,16 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
     return app
 
 
+def _hot(app: Starlette) -> dict[str, ASGIApp]:
+    """The routes of the tracking API by path; what goes wrong there is answered as anywhere."""
+    paths = posting.tracking_paths()
+    return {
+        each.path: ServerErrorMiddleware(each.endpoint, handler=_our_fault)
+        for each in app.routes
+        if isinstance(each, Route) and each.path in paths
+    }
+
+
 async def _look_at_mappings(gate: Gate) -> None:
     """Take changed files over, and complain of broken ones, when no event comes as well."""
     while True:
@@ -131,8 +145,9 @@ async def _our_fault(_request: Request, _error: Exception) -> Response:
 
 def serve(settings: Settings, redis_url: str, host: str, port: int) -> None:
     """Serve until told to stop."""
+    app = create_app(settings, redis_url)
     config = uvicorn.Config(
-        create_app(settings, redis_url),
+        Shortcut(app, _hot(app)),
         host=host,
         port=port,
         http=GuardedProtocol,

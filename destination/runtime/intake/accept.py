@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,10 @@ TIMEOUT = 1.5
 
 PATIENCE = 2.0
 """Seconds that a caller waits before hearing 503; every CDP waits at least 5."""
+
+
+LOOK = 0.1
+"""Seconds between two looks for callers whose patience has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class _Waiting:
     entries: Sequence[Entry]
     counting: Counting
     done: asyncio.Future[str]
+    until: float
 
 
 def accept_client(url: str) -> redis.asyncio.Redis:
@@ -90,6 +96,8 @@ class Intake:
         self._script = client.register_script(script_text("accept", 0))
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._told: deque[_Waiting] = deque()
+        self._timed = False
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -114,13 +122,24 @@ class Intake:
         Returns when it is done in Redis. Raises ``Rejected`` with status 503 when Redis does not
         say so in time: the events may be stored all the same, and a repetition is a duplicate.
         """
-        waiting = _Waiting(entries, counting, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(entries, counting, loop.create_future(), loop.time() + PATIENCE)
         self._waiting.append(waiting)
+        self._told.append(waiting)
+        if not self._timed:
+            self._timed = True
+            loop.call_later(LOOK, self._look)
         self._wake.set()
-        try:
-            return await asyncio.wait_for(waiting.done, PATIENCE)
-        except TimeoutError as error:
-            raise _refusal(error) from error
+        return await waiting.done
+
+    def _look(self) -> None:
+        """Refuse those who have waited too long: one timer for all costs less than one for each."""
+        loop, told = asyncio.get_running_loop(), self._told
+        while told and (told[0].done.done() or told[0].until <= loop.time()):
+            _refuse([told.popleft()], TimeoutError())
+        self._timed = bool(told)
+        if told:
+            loop.call_later(LOOK, self._look)
 
     async def _serve(self) -> None:
         while self._waiting or not self._stopping:
