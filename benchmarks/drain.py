@@ -60,6 +60,8 @@ def one(installed: Installation, events: int) -> Run:
     early, late = marks[1][2], marks[-1][2]
     figures = {
         "redis bytes/event": held / events,
+        "first part, events/s": rates[0],
+        "last part, events/s": rates[-1],
         "slowest part, events/s": min(rates),
         "fastest part, events/s": max(rates),
         "rss worker early MB": early["worker"],
