@@ -6,22 +6,21 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from destination.runtime.alerts.alerting import Alerting
 from destination.runtime.conflicts import Conflicts
 from destination.runtime.delivery.accounts import Accounts, Questions
 from destination.runtime.erasure.erasing import Deletions
-from destination.runtime.http.shortcut import Shortcut
-from destination.runtime.http.wire import GuardedProtocol
+from destination.runtime.http.endpoint import Endpoint
+from destination.runtime.http.shortcut import FAULT, ShortcutProtocol
 from destination.runtime.intake.accept import Intake, accept_client
 from destination.runtime.intake.crowding import Crowding
 from destination.runtime.intake.gate import Gate
@@ -104,13 +103,12 @@ def create_app(settings: Settings, redis_url: str, accounts: Questions | None = 
     return app
 
 
-def _hot(app: Starlette) -> dict[str, ASGIApp]:
-    """The routes of the tracking API by path; what goes wrong there is answered as anywhere."""
-    paths = posting.tracking_paths()
+def _hot(app: Starlette) -> dict[str, Endpoint]:
+    """The routes of the tracking API by path."""
     return {
-        each.path: ServerErrorMiddleware(each.endpoint, handler=_our_fault)
+        each.path: each.endpoint
         for each in app.routes
-        if isinstance(each, Route) and each.path in paths
+        if isinstance(each, Route) and isinstance(each.endpoint, posting.Tracking)
     }
 
 
@@ -138,19 +136,18 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 async def _our_fault(_request: Request, _error: Exception) -> Response:
-    message = "a fault of the server, which its log describes; post again"
-    body = {"success": False, "code": "internal_error", "message": message, "error": message}
-    return JSONResponse(body, 503, {"retry-after": "5"})
+    headers = {name.decode(): value.decode() for name, value in FAULT.headers}
+    return Response(FAULT.body, FAULT.status, headers, "application/json")
 
 
 def serve(settings: Settings, redis_url: str, host: str, port: int) -> None:
     """Serve until told to stop."""
     app = create_app(settings, redis_url)
     config = uvicorn.Config(
-        Shortcut(app, _hot(app)),
+        app,
         host=host,
         port=port,
-        http=GuardedProtocol,
+        http=partial(ShortcutProtocol, hot=_hot(app)),  # type: ignore[arg-type]  # it is called
         ws="none",
         loop="uvloop",
         timeout_graceful_shutdown=GRACE,

@@ -77,7 +77,7 @@ async def read_body(receive: Receive, headers: dict[str, str], limit: int) -> by
     """
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     parts: list[bytes] = []
     size, more = 0, True
     try:
@@ -91,7 +91,7 @@ async def read_body(receive: Receive, headers: dict[str, str], limit: int) -> by
                 part = message.get("body", b"")
                 size += len(part)
                 if size > limit:
-                    raise _too_large(limit)
+                    raise too_large(limit)
                 parts.append(part)
                 more = message.get("more_body", False)
     except TimeoutError:
@@ -101,7 +101,8 @@ async def read_body(receive: Receive, headers: dict[str, str], limit: int) -> by
     return b"".join(parts)
 
 
-def _too_large(limit: int) -> Rejected:
+def too_large(limit: int) -> Rejected:
+    """The refusal of a body of more than ``limit`` bytes on the wire."""
     return Rejected(
         413, "payload_too_large", f"the body has more than {limit:,} bytes; send it in parts"
     )

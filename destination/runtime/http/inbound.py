@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope
 
 from destination.ingress.encoding import inflate
 from destination.ingress.format import Inbound, Limits
-from destination.runtime.http.answers import headers_of, read_body
+from destination.runtime.http.answers import headers_of, read_body, too_large
 
 
 async def read_inbound(scope: Scope, receive: Receive, path: str, limits: Limits) -> Inbound:
@@ -19,11 +19,25 @@ async def read_inbound(scope: Scope, receive: Receive, path: str, limits: Limits
     """
     headers = headers_of(scope)
     body = await read_body(receive, headers, limits.body_bytes)
+    return _inbound(scope, headers, body, path, limits)
+
+
+def whole_inbound(scope: Scope, body: bytes, path: str, limits: Limits) -> Inbound:
+    """The same for a request whose body is there. Raises ``Rejected``: 400, 413 or 415."""
+    if len(body) > limits.body_bytes:
+        raise too_large(limits.body_bytes)
+    return _inbound(scope, headers_of(scope), body, path, limits)
+
+
+def _inbound(
+    scope: Scope, headers: dict[str, str], body: bytes, path: str, limits: Limits
+) -> Inbound:
+    asked = scope["query_string"]
     return Inbound(
         path=path,
         body=inflate(body, headers.get("content-encoding", ""), limits.body_bytes),
         received_at=dt.datetime.now(dt.UTC),
         headers=headers,
-        query=dict(parse_qsl(scope["query_string"].decode("latin-1"))),
+        query=dict(parse_qsl(asked.decode("latin-1"))) if asked else {},
         ip=(scope.get("client") or ("",))[0],
     )

@@ -65,8 +65,6 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._broken:
             return
         self._unset_keepalive_if_required()
-        if self._in_head and self._timer is None:
-            self._arm(HEAD_SECONDS)
         before = self._progress
         try:
             self.parser.feed_data(data)
@@ -83,6 +81,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._fruitless = self._fruitless + len(data) if self._progress == before else 0
         if self._fruitless > HEAD_BYTES:
             self._refuse(_TOO_LARGE)
+        elif self._fruitless and self._in_head and self._timer is None:
+            self._arm(HEAD_SECONDS)  # most heads come whole and need no timer
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; a trailer is none, and must not pass for one."""

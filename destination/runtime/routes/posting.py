@@ -7,8 +7,9 @@ from starlette.types import Receive, Scope
 
 from destination.ingress import tracking
 from destination.ingress.credentials import bearer_token
+from destination.ingress.format import Inbound
 from destination.runtime.http.answers import SUCCESS, Answer, ok
-from destination.runtime.http.inbound import read_inbound
+from destination.runtime.http.inbound import read_inbound, whole_inbound
 from destination.runtime.intake.gate import Gate, rejected_list
 from destination.runtime.routes.browser import Public
 from destination.runtime.watch import Watch
@@ -39,7 +40,14 @@ class Tracking(Public):
     async def take(self, scope: Scope, receive: Receive) -> Answer:
         """Answer 200 when the events are stored; a bad event fails none of those beside it."""
         self._watch.check()
-        inbound = await read_inbound(scope, receive, self._call, self._gate.limits)
+        return await self._take(await read_inbound(scope, receive, self._call, self._gate.limits))
+
+    async def take_whole(self, scope: Scope, body: bytes) -> Answer:
+        """As ``take``."""
+        self._watch.check()
+        return await self._take(whole_inbound(scope, body, self._call, self._gate.limits))
+
+    async def _take(self, inbound: Inbound) -> Answer:
         parsed = tracking.parse(inbound, self._call, limits=self._gate.limits)
         source = self._gate.source(parsed.write_key or bearer_token(inbound.headers))
         await self._gate.take(source, parsed.events, parsed.refused)
