@@ -24,7 +24,9 @@ class Batch:
     everything of a payload that belongs to the request and not to the row (list, source, ...).
     ``fits`` is False for a row that the bulk endpoint cannot express and that must go through the
     single-record endpoint. ``poll`` tells the ends of the rows of a
-    ``Submitted`` job, given their keys in order, or ``Retry`` while it is unfinished.
+    ``Submitted`` job, given their keys in order, or ``Retry`` while it is unfinished. ``scarce`` is
+    True where the bulk endpoint has fewer calls than the single-record endpoint, and a later answer:
+    a few rows are then better off alone.
     """
 
     rows: int
@@ -34,6 +36,7 @@ class Batch:
     group: Callable[[Payload], Hashable] = lambda _payload: None
     fits: Callable[[Payload], bool] = lambda _payload: True
     poll: Callable[[str, Sequence[Any], Account], list[Outcome] | Retry] | None = None
+    scarce: bool = False
 
 
 @dataclass(frozen=True, slots=True)

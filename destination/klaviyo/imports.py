@@ -224,5 +224,6 @@ BATCH = Batch(
     group=group,
     fits=fits,
     poll=poll,
+    scarce=True,
 )
 """How ``upsertProfile`` and ``addProfileToList`` send many rows."""

@@ -212,5 +212,5 @@ ACTION = Action(
     prepare=prepare,
     perform=perform,
     quiet="backfill",
-    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch),
+    batch=Batch(LIMIT.rows, LIMIT.bytes, LIMIT.row_bytes, perform_batch, scarce=True),
 )

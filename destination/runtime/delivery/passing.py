@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import redis
 
-from destination.action import Payload
+from destination.action import Action, Payload
 from destination.delivery import Discard, Dropped, Outcome, Retry
 from destination.errors import Ended
 from destination.event import decode
@@ -137,7 +137,7 @@ class Pass:
             [delivery for _number, delivery in deliveries],
             action,
             self._working.account_for(seen, self._ours, self._until),
-            batched=batched and not self._better_alone(routes, len(numbers)),
+            batched=batched and not self._better_alone(action, routes, len(numbers)),
             spread=self._spread,
             fault=_fault,
         )
@@ -146,12 +146,14 @@ class Pass:
             if position in seen:
                 self.exchanges[number] = seen[position]
 
-    def _better_alone(self, routes: Sequence[Route], rows: int) -> bool:
+    def _better_alone(self, action: Action, routes: Sequence[Route], rows: int) -> bool:
         """Whether rows that need not wait for company do without it also where they met by chance.
 
-        The single-record endpoints answer at once and have many calls a minute, the bulk endpoints
-        have few.
+        Where there is a single-record endpoint, it answers at once and has many calls a minute; the
+        bulk endpoint has few.
         """
+        if action.batch is None or not action.batch.scarce:
+            return False
         waits = (route.mapping.batch.wait_seconds for route in routes)
         few = rows <= FEW and all(0 < wait <= SHORT_WAIT for wait in waits)
         return few and self._working.limiter.ample

@@ -626,19 +626,30 @@ def test_a_request_holds_no_more_rows_than_its_mapping_says(
 
 
 @pytest.mark.parametrize(
-    ("wait", "spent", "rows", "requests"),
-    [(1, 0, 2, 0), (1, 0, 8, 0), (1, 0, 9, 1), (1, 60, 2, 1), (0, 0, 2, 1), (60, 0, 2, 1)],
+    ("scarce", "wait", "spent", "rows", "requests"),
+    [
+        (True, 1, 0, 2, 0),
+        (True, 1, 0, 8, 0),
+        (True, 1, 0, 9, 1),
+        (True, 1, 60, 2, 1),
+        (True, 0, 0, 2, 1),
+        (True, 60, 0, 2, 1),
+        (False, 1, 0, 2, 1),
+    ],
 )
 def test_few_rows_that_need_not_wait_for_company_go_alone(
     worker: Worker,
     redis_url: str,
     klaviyo: Klaviyo,
+    scarce: bool,
     wait: float,
     spent: float,
     rows: int,
     requests: int,
 ) -> None:
-    """Only where a short wait is to save calls, and while there are enough of them."""
+    """Only where bulk calls are the scarcer ones, where a short wait is to save calls, and while
+    there are enough of them.
+    """
     bulk: list[int] = []
 
     def perform(payloads: Sequence[dict[str, Any]], _account: Any) -> list[Outcome]:
@@ -647,7 +658,9 @@ def test_few_rows_that_need_not_wait_for_company_go_alone(
 
     working = worker.working["default"]
     route = working.mappings.routes()["a"]
-    action = dataclasses.replace(route.action, batch=Batch(1000, 10**6, 10**5, perform))
+    action = dataclasses.replace(
+        route.action, batch=Batch(1000, 10**6, 10**5, perform, scarce=scarce)
+    )
     waiting = dataclasses.replace(route.mapping, batch=BatchOptions(wait_seconds=wait))
     fixed = Fixed({"a": dataclasses.replace(route, action=action, mapping=waiting)})
     working.mappings = fixed  # type: ignore[assignment]  # a fake
