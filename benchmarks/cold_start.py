@@ -27,7 +27,6 @@ def measure(report: Report) -> None:
 def _parts(connections: int) -> dict[str, float]:
     with Installation(Plan(workers=0, connections=connections)) as installed:
         Generator(Load(installed.port, "track", 1, 1, 1, "cold", 1)).post()
-        time.sleep(1.5)  # the event's patience for company is over
         began = time.monotonic()
         installed.start_workers(1)
         installed.settle()
