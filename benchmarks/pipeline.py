@@ -144,7 +144,7 @@ def _bodies(planned: Sequence[Delivery], route: Route) -> list[Any]:
     bodies: list[Any] = []
 
     def keep(request: Request) -> Response:
-        bodies.append(request.json)
+        bodies.append(request.body)
         return ACCEPTED
 
     account = replace(ACCOUNT, send=keep)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from destination.event import decode
 
 
@@ -20,16 +22,21 @@ class Request:
 
     ``path`` starts with ``/api/`` and has no trailing slash; ``operation`` is Klaviyo's operation
     id (``create_profile``), the key of the rate-limit table; ``query`` values are raw text, the
-    client encodes them; ``json`` is the body or None; ``text`` is that body written down, where it
-    has been already.
+    client encodes them; ``body`` is what ``encode`` writes down as the body, or None; ``text`` is
+    that body written down, where it has been already.
     """
 
     method: str
     path: str
     operation: str
-    json: Any = None
+    body: Any = None
     query: Mapping[str, str] = field(default_factory=dict)
     text: bytes | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def json(self) -> Any:
+        """The body as plain JSON values: no structs."""
+        return msgspec.to_builtins(self.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,11 +100,11 @@ class _Sender(Generic[T]):
         if not part or self.rest is not None:
             return
         request = self.build([self.rows[index] for index in part])
-        text = encode(request.json)
+        text = encode(request.body)
         if len(part) > 1 and len(text) > self.limit.bytes:
             self.split(part, ceil(len(text) / self.limit.bytes))
             return
-        if request.json is not None:  # a look-up has no body
+        if request.body is not None:  # a look-up has no body
             request = replace(request, text=text)
         response = self.send(request, part)
         if response is None:

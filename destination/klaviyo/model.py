@@ -11,10 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from msgspec import UNSET
+
 from destination.action import Payload
 from destination.delivery import Discard
 from destination.event import encode
 from destination.klaviyo.limits import EVENT_PROFILE_BYTES, PROFILE_BYTES, UNIQUE_ID
+from destination.klaviyo.resources import (
+    BulkEvents,
+    Data,
+    Event,
+    EventAttributes,
+    Metric,
+    OwnedEvents,
+    Profile,
+)
 from destination.klaviyo.revision import Shape
 from destination.klaviyo.times import to_text
 
@@ -109,14 +120,9 @@ def _has_null(found: Any) -> bool:
     return any(value is None for value in found.values())
 
 
-def profile(found: Json, *, id: str = "", meta: Json | None = None) -> Json:  # noqa: A002 - JSON:API's word
+def profile(found: Json, *, id: str = "", meta: Json | None = None) -> Profile:  # noqa: A002 - JSON:API's word
     """A profile resource."""
-    resource: Json = {"type": "profile", "attributes": found}
-    if id:
-        resource["id"] = id
-    if meta:
-        resource["meta"] = meta
-    return resource
+    return Profile(found, id or UNSET, meta or UNSET)
 
 
 def person(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -135,14 +141,14 @@ _WHO = frozenset((*IDENTIFIERS, "anonymous_id", "_kx"))
 _KNOWN = EVENT_PROFILE | OPERATIONS.keys() | {"country_code"}
 
 
-def event_profile(fields: Json, shape: Shape | None) -> Json:
+def event_profile(fields: Json, shape: Shape | None, id: str = "") -> Profile:  # noqa: A002 - as above
     """The profile resource inside an event.
 
     Keys that Klaviyo has no attribute for become properties of the profile. ``shape`` is given
     for Create Event, whose place for ``meta`` depends on the revision; None for bulk events.
     """
     if _WHO.issuperset(fields):
-        return {"type": "profile", "attributes": fields}
+        return Profile(fields, id or UNSET)
     others = {name: value for name, value in fields.items() if name not in _KNOWN}
     found = attributes(fields, EVENT_PROFILE)
     if others:
@@ -150,30 +156,32 @@ def event_profile(fields: Json, shape: Shape | None) -> Json:
         found = {**found, "properties": {**others, **(own if isinstance(own, dict) else {})}}
     meta = patch(fields)
     if meta and shape is not None and shape.event_meta_inside:
-        return profile({**found, "meta": meta})
-    return profile(found, meta=meta)
+        return profile({**found, "meta": meta}, id=id)
+    return profile(found, id=id, meta=meta)
 
 
-_EVENT = ("time", "value", "value_currency", "unique_id")
-
-
-def event(payload: Payload, shape: Shape) -> Json:
-    """The attributes of an event, without its profile."""
-    found: Json = {
-        "properties": payload["properties"],
-        "metric": _metric(payload["metric_name"]),
-    }
-    for name in _EVENT:
-        if name in payload:
-            found[name] = payload[name]
-    if payload.get("backfill") and shape.backfill:
-        found["backfill"] = True
-    return found
+def event(payload: Payload, shape: Shape) -> EventAttributes:
+    """What an event says, without its profile."""
+    given = payload.get
+    return EventAttributes(
+        payload["properties"],
+        _metric(payload["metric_name"]),
+        given("time", UNSET),
+        given("value", UNSET),
+        given("value_currency", UNSET),
+        given("unique_id", UNSET),
+        True if shape.backfill and given("backfill") else UNSET,
+    )
 
 
 @lru_cache(maxsize=1_024)
-def _metric(name: str) -> Json:
-    return {"data": {"type": "metric", "attributes": {"name": name}}}
+def _metric(name: str) -> Data[Metric]:
+    return Data(Metric({"name": name}))
+
+
+def bulk_events(who: Profile, attributes: EventAttributes) -> BulkEvents:
+    """The entry of a bulk request for one event of a profile."""
+    return BulkEvents(OwnedEvents(Data(who), Data([Event(attributes)])))
 
 
 def short_id(text: str) -> str:

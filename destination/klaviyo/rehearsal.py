@@ -78,7 +78,7 @@ def _people(request: Request) -> list[dict[str, Any]]:
 
 
 def _digits(request: Request) -> int:
-    text = encode([request.method, request.path, sorted(request.query.items()), request.json])
+    text = encode([request.method, request.path, sorted(request.query.items()), request.body])
     return int.from_bytes(hashlib.sha256(text).digest())
 
 

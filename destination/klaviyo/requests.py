@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from msgspec.structs import replace
+
 from destination.event import encode
 from destination.klaviyo.limits import PAGE
 from destination.klaviyo.model import Json, profile
+from destination.klaviyo.resources import BulkEvents, Data, Event, EventAttributes, Profile
 from destination.sending import Request, Response
 
 
@@ -97,7 +100,7 @@ def merge_profiles(destination: str, source: str) -> Request:
     return Request("POST", "/api/profile-merge", "merge_profiles", {"data": data})
 
 
-def bulk_import_profiles(profiles: Sequence[Json], list_id: str) -> Request:
+def bulk_import_profiles(profiles: Sequence[Profile], list_id: str) -> Request:
     """A job that makes or changes up to 10,000 profiles and may add them to a list."""
     data: Json = {
         "type": "profile-bulk-import-job",
@@ -125,27 +128,17 @@ def get_errors_for_bulk_import_profiles_job(job: str, cursor: str = "") -> Reque
     )
 
 
-def create_event(attributes: Json, who: Json) -> Request:
+def create_event(attributes: EventAttributes, who: Profile) -> Request:
     """Records one event of a profile."""
-    data = {"type": "event", "attributes": {**attributes, "profile": {"data": who}}}
-    return Request("POST", "/api/events", "create_event", {"data": data})
+    event = Event(replace(attributes, profile=Data(who)))
+    return Request("POST", "/api/events", "create_event", Data(event))
 
 
-def bulk_create_events(events: Iterable[tuple[Json, Json]]) -> Request:
-    """Records up to 1,000 events; each is a profile and the event's attributes."""
-    entries = [
-        {
-            "type": "event-bulk-create",
-            "attributes": {
-                "profile": {"data": who},
-                "events": {"data": [{"type": "event", "attributes": each}]},
-            },
-        }
-        for who, each in events
-    ]
+def bulk_create_events(events: Sequence[BulkEvents]) -> Request:
+    """Records up to 1,000 events."""
     data = {
         "type": "event-bulk-create-job",
-        "attributes": {"events-bulk-create": {"data": entries}},
+        "attributes": {"events-bulk-create": Data(events)},
     }
     return Request("POST", "/api/event-bulk-create-jobs", "bulk_create_events", {"data": data})
 
@@ -200,7 +193,7 @@ def _subscriptions(kind: str, attributes: Json, list_id: str) -> Json:
 
 
 def bulk_subscribe_profiles(
-    profiles: Sequence[Json], list_id: str, source: str, *, historical: bool
+    profiles: Sequence[Profile], list_id: str, source: str, *, historical: bool
 ) -> Request:
     """Gives consent for up to 1,000 profiles, the only request of ours that does."""
     attributes = {
@@ -213,7 +206,7 @@ def bulk_subscribe_profiles(
     return Request("POST", f"/api/{kind}s", "bulk_subscribe_profiles", body)
 
 
-def bulk_unsubscribe_profiles(profiles: Sequence[Json], list_id: str) -> Request:
+def bulk_unsubscribe_profiles(profiles: Sequence[Profile], list_id: str) -> Request:
     """Takes consent back for up to 100 profiles.
 
     Whoever is not on ``list_id``, and everybody when it is empty, is unsubscribed from everything.

@@ -34,6 +34,7 @@ from destination.klaviyo.payloads import (
     without,
 )
 from destination.klaviyo.people import SAME_PERSON, by_person
+from destination.klaviyo.resources import Profile
 from destination.klaviyo.verdict import noted_for
 from destination.sending import Account
 
@@ -122,7 +123,7 @@ def _subscribe(payloads: Sequence[Payload], target: str, account: Account) -> li
     return list(map(noted_for, outcomes, payloads))
 
 
-def _subscription(payload: Payload) -> Json:
+def _subscription(payload: Payload) -> Profile:
     consent = {"consent": "SUBSCRIBED"}
     if payload["historical_import"]:
         consent["consented_at"] = payload["consented_at"]

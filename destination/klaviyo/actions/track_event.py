@@ -13,7 +13,7 @@ from destination.klaviyo.batch import send_rows
 from destination.klaviyo.identifiers import EVENT, with_identifiers
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.model import (
-    Json,
+    bulk_events,
     digest,
     event,
     event_problem,
@@ -31,6 +31,7 @@ from destination.klaviyo.payloads import (
     with_time,
     without,
 )
+from destination.klaviyo.resources import BulkEvents, Profile
 from destination.klaviyo.revision import Shape, shape
 from destination.klaviyo.token import KX, KX_FIELD, KX_IGNORED, token_refused
 from destination.klaviyo.verdict import noted_for, verdict, with_note
@@ -124,10 +125,9 @@ def perform(payload: Payload, account: Account) -> Outcome:
     return with_note(perform(again, account), KX_IGNORED) if again else outcome
 
 
-def _profile(payload: Payload, shape: Shape | None) -> Json:
+def _profile(payload: Payload, shape: Shape | None) -> Profile:
     """The profile resource of an event; see ``event_profile``."""
-    found = event_profile(payload["profile"], shape)
-    return {**found, "id": payload[PROFILE_ID]} if payload.get(PROFILE_ID) else found
+    return event_profile(payload["profile"], shape, payload.get(PROFILE_ID) or "")
 
 
 def _again(payload: Payload, outcome: Outcome) -> Payload | None:
@@ -148,18 +148,11 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     times = event_times(now, account.now)
     problems = [event_problem(payload, now, times) for payload in payloads]
     keys = _keys(payloads)
-    unique: dict[Hashable, Payload] = {}
+    unique: dict[Hashable, BulkEvents] = {}
     for key, payload, problem in zip(keys, payloads, problems, strict=True):
-        if problem is None:
-            unique.setdefault(key, payload)
-    sent = send_rows(
-        list(unique.values()),
-        lambda some: requests.bulk_create_events(
-            [(_profile(each, None), event(each, now)) for each in some]
-        ),
-        account,
-        LIMIT,
-    )
+        if problem is None and key not in unique:
+            unique[key] = bulk_events(_profile(payload, None), event(payload, now))
+    sent = send_rows(list(unique.values()), requests.bulk_create_events, account, LIMIT)
     by_key = dict(zip(unique, sent, strict=True))
     outcomes = [
         problem or noted_for(by_key[key], payload["profile"])

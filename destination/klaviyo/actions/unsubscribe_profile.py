@@ -28,6 +28,7 @@ from destination.klaviyo.model import Json, profile
 from destination.klaviyo.order import consent
 from destination.klaviyo.payloads import COUNTRY, EMAIL, LIST_ID, PHONE, without
 from destination.klaviyo.people import Who, find, key, who
+from destination.klaviyo.resources import Profile
 from destination.klaviyo.verdict import with_note
 from destination.sending import Account
 
@@ -128,7 +129,7 @@ def _send(payloads: Sequence[Payload], target: str, account: Account) -> list[Ou
     return [ends[who(payload)] for payload in payloads]
 
 
-def _unsubscription(payload: Payload) -> Json:
+def _unsubscription(payload: Payload) -> Profile:
     gone = {"consent": "UNSUBSCRIBED"}
     found: Json = {"subscriptions": {}}
     if "email" in payload:

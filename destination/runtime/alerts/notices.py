@@ -88,7 +88,7 @@ def post(url: str, notice: Notice, *, form: Form, secret: str | None, now: float
         "POST",
         parts.path or "/",
         "alert",
-        json=body,
+        body=body,
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
     )
     base = f"{parts.scheme}://{parts.netloc}"

@@ -77,8 +77,8 @@ class Client:
     def send(self, request: Request) -> Response:
         """One exchange. Raises ``Unanswered``."""
         content = request.text
-        if content is None and request.json is not None:
-            content = encode(request.json)
+        if content is None and request.body is not None:
+            content = encode(request.body)
         end = self._time_left.end = time.monotonic() + self._deadline
         try:
             with self._http.stream(

@@ -232,7 +232,7 @@ def test_posting_says_what_went_wrong_without_the_address(receiver: Receiver) ->
 def test_every_header_is_sent_once(receiver: Receiver) -> None:
     """Also those that a destination gives in other letters; the receiver insists."""
     with Client(receiver.base, {"content-type": "application/vnd.api+json"}, deadline=2) as client:
-        assert client.send(Request("POST", "/api/x", "x", json={})).status == 204
+        assert client.send(Request("POST", "/api/x", "x", body={})).status == 204
     (taken,) = receiver.taken
     assert taken[1]["content-type"] == "application/vnd.api+json"
 
