@@ -113,7 +113,7 @@ REFUSALS: dict[str, Refusal] = {
     "stopping": Refusal(503, "The server is stopping.", _AGAIN),
     "queue_unavailable": Refusal(
         503,
-        "Redis does not answer, is loading or is a replica, so nothing could be kept.",
+        "Redis does not answer, is loading or refuses writes, so nothing could be kept.",
         f"{_AGAIN} `destination doctor` says what is wrong.",
     ),
     "queue_unfit": Refusal(

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio
+import redis.exceptions
 
 from destination.errors import Rejected
 from destination.runtime.local.embedded import unfit
 from destination.runtime.logs import log
+from destination.runtime.store import PREFIX
 from destination.settings import Settings
 
 EVERY = 0.5
@@ -94,7 +96,7 @@ class Watch:
         self._looked = time.monotonic()
         try:
             info = await self._client.info("everything")
-            trouble = trouble_in(info, self._settings)
+            trouble = trouble_in(info, self._settings) or await self._refusal()
         except Exception as error:  # noqa: BLE001 whatever it is, the next look comes
             trouble = Trouble("queue_unavailable", f"Redis does not answer: {type(error).__name__}")
         if (trouble and trouble.code) != (self.trouble and self.trouble.code):
@@ -103,3 +105,14 @@ class Watch:
             else:
                 log.info("accepting")
         self.trouble = trouble
+
+    async def _refusal(self) -> Trouble | None:
+        """Why Redis takes no writes, which ``INFO`` does not tell: its last snapshot failed, it has
+        too few replicas, or our user may only read. Taking away what is not there shows it and
+        changes nothing.
+        """
+        try:
+            await self._client.delete(f"{PREFIX}nothing")
+        except redis.exceptions.ResponseError as error:
+            return Trouble("queue_unavailable", f"Redis refuses writes: {str(error)[:200]}")
+        return None

@@ -135,7 +135,7 @@ class Alerting(threading.Thread):
                 self._serve(client)
             except redis.RedisError as error:
                 log.warning("alerting_waits", error=type(error).__name__)
-                self._note_silence(time.time())
+                self.note_silence(time.time())
             except Exception as error:  # noqa: BLE001 whatever it is, the next look comes
                 log.error("alerting_failed", kind=type(error).__name__)
             finally:
@@ -146,19 +146,21 @@ class Alerting(threading.Thread):
         scripts = Scripts(client)
         board = Board(scripts)
         while not self._stopped.is_set():
-            client.ping()
-            self._note_voice(time.time())
             self.serve_once(scripts, board, time.time())
             self._stopped.wait(EVERY)
 
     def serve_once(self, scripts: Scripts, board: Board, now: float) -> None:
-        """Give a sign of life, and look if it is on this process to do so."""
+        """Give a sign of life, and look if it is on this process to do so.
+
+        Raises ``redis.RedisError``, also where Redis answers but takes no writes.
+        """
         if self._alive():
             beat(scripts, self._part)
         workers = silence(scripts.client).get("worker", math.inf)
         self._leads = self._part == "worker" or workers > SILENT
         if self._leads and board.my_turn():
             self.look(scripts, board, now)
+        self._note_voice(now)
 
     def look(self, scripts: Scripts, board: Board, now: float) -> None:
         """Look once, note what has changed, and try to deliver what is to be told."""
@@ -206,8 +208,8 @@ class Alerting(threading.Thread):
             log.warning("alert_not_taken", alert=notice.alert.name, error=wrong)
         return wrong
 
-    def _note_silence(self, now: float) -> None:
-        """Redis does not answer, so nothing can be shared: each process tells that by itself."""
+    def note_silence(self, now: float) -> None:
+        """Redis does not serve, so nothing can be shared: each process tells that by itself."""
         if self._silence is None and self._leads and now - self._answered >= SILENT:
             self._silence = Notice("firing", not_accepting("queue_unavailable"), now, now)
             _log(self._silence)

@@ -189,10 +189,15 @@ def unfit(info: Mapping[str, Any], *, accept_volatile: bool = False) -> list[str
 
 def remarks(info: Mapping[str, Any]) -> list[str]:
     """What an operator should know about a Redis that is fit."""
-    if info.get("maxmemory"):
-        return []
-    advice = (
-        "Redis has no maxmemory, so nothing is refused before the machine runs out:"
-        " set `maxmemory`, for example to half of its memory."
-    )
-    return [advice]
+    advice = []
+    if not info.get("maxmemory"):
+        advice.append(
+            "Redis has no maxmemory, so nothing is refused before the machine runs out:"
+            " set `maxmemory`, for example to half of its memory."
+        )
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        advice.append(
+            "Redis could not save its last snapshot, and while it has `save` settings it refuses"
+            ' writes until it can: is its disk full? The append-only file needs no `save`: `save ""`.'
+        )
+    return advice

@@ -10,9 +10,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-import httpx
+import redis
 
 from destination.runtime.store import connect
 from tests.acceptance.stack import KEY
@@ -150,6 +151,49 @@ def redis_refuses_in_all_ways(ordeal: Ordeal) -> None:
     installation.count("redis refuses", 4)
 
 
+@scenario("F09")
+def redis_that_cannot_save(ordeal: Ordeal) -> None:
+    """Its snapshot fails, so it refuses every write (MISCONF), with requests under way: 503 and
+    /ready says so until it can save again; what was under way goes on.
+    """
+    installation = ordeal.installation
+    client: Any = installation.client()
+    slow = {"method": "POST"}
+    installation.fault("slow answers", match=slow, delay=1, times=3)
+    ordeal.post(60, batch=5)
+    # Where a folder stands no snapshot can be put, not even by root.
+    dump = Path(client.config_get("dir")["dir"]) / client.config_get("dbfilename")["dbfilename"]
+    dump.unlink(missing_ok=True)
+    dump.mkdir()
+    client.config_set("save", "1 1")
+    client.bgsave()
+    try:
+        until(lambda: _refuses_writes(client), 10, "Redis goes on writing")
+        until(lambda: _ready(installation) == 503, 5, "/ready goes on saying 200")
+        with ordeal.posting(60, batch=5) as poster:
+            time.sleep(4)
+            codes = {(each.status, each.code) for each in poster.trips}
+            assert codes == {(503, "queue_unavailable")}, f"answered {codes}"
+            assert _ready(installation) == 503
+            dump.rmdir()  # Redis tries again by itself, every five seconds
+        until(lambda: _ready(installation) == 200, 10, "/ready goes on saying 503")
+    finally:
+        client.config_set("save", "")
+    installation.count("snapshot failed", 1)
+
+
+def _refuses_writes(client: Any) -> bool:
+    try:
+        client.delete("nothing")
+    except redis.ResponseError as error:
+        return str(error).startswith("MISCONF")
+    return False
+
+
+def _ready(installation: Installation) -> int:
+    return installation.http.get(f"{installation.server}/ready").status_code
+
+
 FULL, FILLER = 200_000_000, 145
 """Bytes that Redis may use while it is filled, and the megabytes that are taken from the start: there
 is room for a second's events between the watermark, looked at twice a second, and the end.
@@ -220,17 +264,12 @@ def the_append_only_file_switched_off(ordeal: Ordeal) -> None:
     installation = ordeal.installation
     client = installation.client()
     client.config_set("appendonly", "no")
-    with httpx.Client(trust_env=False) as http:
-
-        def ready(status: int) -> bool:
-            return http.get(f"{installation.server}/ready").status_code == status
-
-        until(lambda: ready(503), 5, "/ready goes on saying 200")
-        with ordeal.posting(60, batch=5) as poster:
-            until(lambda: len(poster.trips) > 4, 10, "nothing was posted")
-            assert not poster.answered(), "accepted without a file"
-            client.config_set("appendonly", "yes")
-        until(lambda: ready(200), 20, "/ready goes on saying 503")
+    until(lambda: _ready(installation) == 503, 5, "/ready goes on saying 200")
+    with ordeal.posting(60, batch=5) as poster:
+        until(lambda: len(poster.trips) > 4, 10, "nothing was posted")
+        assert not poster.answered(), "accepted without a file"
+        client.config_set("appendonly", "yes")
+    until(lambda: _ready(installation) == 200, 20, "/ready goes on saying 503")
     installation.count("no file", 1)
 
 

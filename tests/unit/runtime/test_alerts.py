@@ -301,6 +301,25 @@ def test_only_one_process_looks_at_a_time(scripts: Scripts) -> None:
     assert [Board(scripts).my_turn() for _number in range(3)] == [True, False, False]
 
 
+def test_a_redis_that_takes_no_writes_is_told_of(
+    redis_url: str, client: redis.Redis, scripts: Scripts, settings: Settings, receiver: Receiver
+) -> None:
+    """Though it answers: after half a minute, by each process for itself, and taken back."""
+    alerting, board = Alerting(settings, redis_url), Board(scripts)
+    began = time.time()
+    client.config_set("min-replicas-to-write", 1)
+    try:
+        for seconds in (10, 35):
+            with pytest.raises(redis.ResponseError, match="NOREPLICAS"):
+                alerting.serve_once(scripts, board, began + seconds)
+            alerting.note_silence(began + seconds)
+    finally:
+        client.config_set("min-replicas-to-write", 0)
+    assert receiver.types() == ["alert.firing"]
+    alerting.serve_once(scripts, board, began + 40)
+    assert receiver.types() == ["alert.firing", "alert.resolved"]
+
+
 def silent(client: redis.Redis, part: str, seconds: float) -> None:
     """Nothing has been heard of a part for so long."""
     client.hset(BEATS, part, int((time.time() - seconds) * 1000))

@@ -357,3 +357,5 @@ def test_a_fit_redis_is_told_to_be(tmp_path: Path) -> None:
     assert unfit(FIT | {"aof_enabled": 0}, accept_volatile=True) == []
     (remark,) = remarks(FIT | {"maxmemory": 0})
     assert "maxmemory" in remark
+    (remark,) = remarks(FIT | {"rdb_last_bgsave_status": "err"})
+    assert "snapshot" in remark
