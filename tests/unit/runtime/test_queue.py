@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,22 @@ import redis
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from destination.runtime.queue import SEND, SendWorker, queue
+from destination.runtime.queue import SEND, Scheduler, SendWorker, queue
+from destination.runtime.store import PREFIX
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for ``condition``."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
+
+
+def refusals(client: redis.Redis) -> int:
+    """How often Redis has refused a write since it was full."""
+    found: Any = client.info("errorstats")
+    return int(found.get("errorstat_OOM", {}).get("count", 0))
 
 
 class Trap:
@@ -39,3 +56,29 @@ def test_a_job_that_is_none_of_ours_is_refused_and_the_next_is_done(
     assert not trace.exists()
     assert jobs.count == 0
     assert good.get_status(refresh=True) == JobStatus.FINISHED
+
+
+def test_no_lane_is_handed_out_while_redis_has_no_room_for_its_job(
+    redis_url: str, client: redis.Redis
+) -> None:
+    """It would wait for its next turn meanwhile; so it stays due, and has its job once there is room."""
+    due, now = f"{PREFIX}due", time.time() * 1000
+    client.zadd(due, {"shop\tfirst": now, "shop\tsecond": now + 1000})
+    before = refusals(client)
+    client.config_set("maxmemory", 1)
+    scheduler = Scheduler(redis_url, visibility=60)
+    scheduler.start()
+    try:
+        until(lambda: time.time() * 1000 > now + 1000)
+        known = refusals(client)
+        assert known > before
+        until(lambda: refusals(client) > known + 1)
+        assert client.zscore(due, "shop\tsecond") == pytest.approx(now + 1000)
+        client.config_set("maxmemory", 0)
+        until(lambda: queue(client).count)
+        (job,) = queue(client).jobs
+        assert job.args == ["shop", "second"]
+    finally:
+        client.config_set("maxmemory", 0)
+        scheduler.stop()
+        scheduler.join(2)
