@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from destination.mapping.budget import UNMETERED
 from destination.mapping.flat import as_function
@@ -32,9 +32,9 @@ def as_predicate(trigger: Trigger) -> Matches:
     """``matches(event)`` for ``trigger``."""
     match trigger:
         case And(parts):
-            return _all(tuple(map(as_predicate, parts)))
+            return _all(_predicates(parts, "!="))
         case Or(parts):
-            return _any(tuple(map(as_predicate, parts)))
+            return _any(_predicates(parts, "="))
         case Not(part):
             inner = as_predicate(part)
             return lambda event: not inner(event)
@@ -44,7 +44,24 @@ def as_predicate(trigger: Trigger) -> Matches:
             return _find(trigger)
 
 
+def _predicates(parts: tuple[Trigger, ...], sign: Literal["=", "!="]) -> tuple[Matches, ...]:
+    """The predicates of ``parts``. Those that compare one field with texts by ``sign`` become
+    one, which looks the field up once.
+    """
+    texts: dict[Field, list[str]] = {}
+    others: list[Trigger] = []
+    for part in parts:
+        if isinstance(part, Compare) and part.operator == sign and isinstance(part.value, str):
+            texts.setdefault(part.field, []).append(part.value)
+        else:
+            others.append(part)
+    compared = [_compare_texts(field, some, sign == "=") for field, some in texts.items()]
+    return (*map(as_predicate, others), *compared)
+
+
 def _all(tests: tuple[Matches, ...]) -> Matches:
+    if len(tests) == 1:
+        return tests[0]
     if len(tests) == 2:
         first, second = tests
         return lambda event: first(event) and second(event)
@@ -59,6 +76,8 @@ def _all(tests: tuple[Matches, ...]) -> Matches:
 
 
 def _any(tests: tuple[Matches, ...]) -> Matches:
+    if len(tests) == 1:
+        return tests[0]
     if len(tests) == 2:
         first, second = tests
         return lambda event: first(event) or second(event)
@@ -106,6 +125,16 @@ def _compare_text(field: Field, text: str, equal: bool) -> Matches:
     if equal:
         return lambda event: event.get(key) == text
     return lambda event: event.get(key) != text
+
+
+def _compare_texts(field: Field, some: list[str], equal: bool) -> Matches:
+    """Whether a field is one of some texts, or none of them."""
+    if len(some) == 1:
+        return _compare_text(field, some[0], equal)
+    read, texts = _reader(field), tuple(some)  # a set would refuse a list in the field
+    return (
+        (lambda event: read(event) in texts) if equal else (lambda event: read(event) not in texts)
+    )
 
 
 def _numeric(
