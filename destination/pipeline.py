@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from destination.action import Action, Batch, Payload
 from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Retry, Submitted
 from destination.errors import Ended, MappingError, NoRoom, Unanswered
@@ -110,8 +112,7 @@ def plan(body: dict[str, Any], route: Route, now: float, *, replayed: bool = Fal
     return route.action.prepare(payload, now)
 
 
-@dataclass(slots=True)  # frozen, it would take twice as long to make
-class Delivery:
+class Delivery(msgspec.Struct, gc=False):  # made in a third of a dataclass's time
     """A planned row: whose it is and what is to be sent."""
 
     person: str

@@ -139,7 +139,8 @@ def _field(field: Field, path: str, drop_blank: bool) -> FieldCheck:
     if _is_free(field):
         kind = _CLASSES[_TYPES[field.type][0]]
     elif _has_one_rule(field):
-        kind, fits = str, rules_of(field)[0].fits
+        (rule,) = rules_of(field)
+        kind, fits = str, rule.surely or rule.fits
     plain = inside is not None and not field.multiple and not rules_of(field)
     return FieldCheck(field.name, check, kind, fits, drop_blank, inside if plain else None)
 

@@ -39,10 +39,13 @@ _COMMON: Final = re.compile(
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
 )
 
+is_common_date: Final = _COMMON.fullmatch
+"""Truthy for what most programs write; the pattern itself, a call less for every payload."""
+
 
 def is_written_date(text: str) -> bool:
     """Whether ``read_date`` can read it; most dates are ISO 8601 and need no arithmetic for it."""
-    if _COMMON.fullmatch(text):
+    if is_common_date(text):
         return True
     if _ISO.fullmatch(text) and len(text) <= _LONGEST and text[0] not in "+-":
         return True

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from destination.fields.dates import is_written_date
+from destination.fields.dates import is_common_date, is_written_date
 from destination.fields.field import Field
 from destination.fields.formats import FORMATS, is_date
 from destination.fields.problem import seen
@@ -18,11 +18,14 @@ _LISTED: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``fits`` is truthy for a value that obeys; ``message`` says what is wrong with another."""
+    """``fits`` is truthy for a value that obeys; ``message`` says what is wrong with another.
+    ``surely`` is truthy for most that obey and for no other, if that is quicker to tell.
+    """
 
     kind: str
     fits: Callable[[Any], object]
     message: Callable[[Any], str]
+    surely: Callable[[str], object] | None = None
 
 
 def rules_of(field: Field) -> tuple[Rule, ...]:
@@ -33,7 +36,7 @@ def rules_of(field: Field) -> tuple[Rule, ...]:
 def _rules(field: Field) -> Iterator[Rule]:
     if field.type == "datetime":
         wanted = "is not a date; send one such as 2026-01-31T12:00:00Z"
-        yield Rule("format", _is_moment, lambda value: f"{seen(value)} {wanted}")
+        yield Rule("format", _is_moment, lambda value: f"{seen(value)} {wanted}", is_common_date)
     elif field.format:
         yield _format(field.format)
     low, high = field.minimum or None, field.maximum or None

@@ -24,6 +24,7 @@ EVENT: Final = PROFILE | {"anonymous_id"}
 
 _LONGEST_EXTERNAL_ID: Final = 255  # Segment's figure; Klaviyo publishes none
 _SURELY_SHORT: Final = _LONGEST_EXTERNAL_ID // 2  # a character counts as one or two
+_PLAIN: Final = frozenset({"external_id", "anonymous_id", "_kx"})
 _PROFILE_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[A-Za-z0-9]{6}")
 
 
@@ -68,6 +69,9 @@ def with_identifiers(
         value = payload[name]
         if not value and (value is None or value == ""):
             turned[name] = None
+            continue
+        if name in _PLAIN and value.__class__ is str and len(value) <= _SURELY_SHORT:
+            some = True
             continue
         if name == "email":
             read = _email(value, is_email)
@@ -129,8 +133,6 @@ def _phone(value: Any, country: Any) -> str | Discard:
 
 
 def _id(name: str, value: Any) -> str | Discard:
-    if value.__class__ is str and len(value) <= _SURELY_SHORT and name != "id":
-        return value
     text = value if isinstance(value, str) else str(value)
     if name == "external_id":
         length = len(text.encode("utf-16-le", "surrogatepass")) // 2

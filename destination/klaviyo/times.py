@@ -19,7 +19,7 @@ _SENT: Final = re.compile(
     r"[0-9]{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
-)
+).fullmatch
 _COMMON: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -40,7 +40,7 @@ def to_iso(value: Any, now: float) -> str:
     Raises ``ValueError`` when it cannot be read or lies outside Klaviyo's range: after 1990 and at
     most a year after ``now``, in unix seconds (API reference, Create Event, ``time``).
     """
-    if isinstance(value, str) and _SENT.fullmatch(value) and _FIRST_TEXT < value <= _last_text(now):
+    if value.__class__ is str and _SENT(value) and _FIRST_TEXT < value <= _last_text(now):
         return value
     moment = _moment(value)
     if moment is None:
