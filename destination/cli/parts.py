@@ -32,14 +32,15 @@ def redis_of(settings: Settings) -> str:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True)
-def serve(host: str, port: int) -> None:
+@click.option("--reuse-port", is_flag=True, help="Share the port with other servers that say so.")
+def serve(host: str, port: int, reuse_port: bool) -> None:
     """Run the server alone: it takes events in and stores them."""
     from destination.runtime.server import serve as run  # noqa: PLC0415 start-up time of others
 
     watch_parent()
     settings = load_settings()
     configure(settings.log_level, settings.log_format)
-    run(settings, redis_of(settings), host, port)
+    run(settings, redis_of(settings), host, port, reuse_port=reuse_port)
 
 
 @click.command()

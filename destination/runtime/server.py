@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from destination.errors import SettingsError
 from destination.runtime.alerts.alerting import Alerting
 from destination.runtime.conflicts import Conflicts
 from destination.runtime.delivery.accounts import Accounts, Questions
@@ -140,8 +142,13 @@ async def _our_fault(_request: Request, _error: Exception) -> Response:
     return Response(FAULT.body, FAULT.status, headers, "application/json")
 
 
-def serve(settings: Settings, redis_url: str, host: str, port: int) -> None:
-    """Serve until told to stop."""
+def serve(
+    settings: Settings, redis_url: str, host: str, port: int, *, reuse_port: bool = False
+) -> None:
+    """Serve until told to stop; with ``reuse_port`` beside other servers on the same port.
+
+    Raises ``SettingsError`` when another server has that port for itself.
+    """
     app = create_app(settings, redis_url)
     config = uvicorn.Config(
         app,
@@ -158,4 +165,25 @@ def serve(settings: Settings, redis_url: str, host: str, port: int) -> None:
         log_config=None,
         log_level="warning",
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(sockets=[_shared_socket(host, port)] if reuse_port else None)
+
+
+def _shared_socket(host: str, port: int) -> socket.socket:
+    """A socket that several processes may bind. It does not listen yet: connections that the kernel
+    gave it before the server has started would have to wait for that.
+    """
+    family, kind, number, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[
+        0
+    ]
+    found = socket.socket(family, kind, number)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        found.bind(address)
+    except OSError as error:
+        found.close()
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Whatever listens there must have"
+            " been started with --reuse-port as well."
+        ) from error
+    return found

@@ -122,7 +122,7 @@ class Evidence:
         if self._known_troubles is None:
             found = []
             for t, what in self.disturbances:
-                if what.endswith("serve") or what.startswith(("end of", "SIGCONT")):
+                if about_server(what) or what.startswith(("end of", "SIGCONT")):
                     continue
                 name = what.replace("SIGSTOP", "SIGCONT") if "SIGSTOP" in what else f"end of {what}"
                 later = [when for when, said in self.disturbances if said == name and when >= t]
@@ -135,6 +135,11 @@ class Evidence:
         for attempt in self.attempts:
             if attempt.operation in EVENTS:
                 yield from _rows(attempt)
+
+
+def about_server(what: str) -> bool:
+    """Whether a disturbance concerns a server: ``SIGTERM serve``, ``SIGKILL serve-2``."""
+    return what.rpartition(" ")[2].partition("-")[0] == "serve"
 
 
 def attempts_in(ledger: Path) -> list[Attempt]:

@@ -39,8 +39,8 @@ class Fault:
 
 
 class Installation(Stack):
-    """A ``Stack`` with proxies before Redis and the sandbox, several workers, and records of what
-    was done to it. ``saboteur`` are arguments for ``tests.chaos.saboteur``: then the product's
+    """A ``Stack`` with proxies before Redis and the sandbox, several workers, one server or several
+    on one port, and records of what was done to it. ``saboteur`` are arguments for ``tests.chaos.saboteur``: then the product's
     processes run with those bugs or crash points. ``batch`` is that of the mapping of track events;
     ``settings`` is the text of a ``destination.toml``.
     """
@@ -50,6 +50,7 @@ class Installation(Stack):
         folder: Path,
         *,
         workers: int = 2,
+        servers: int = 1,
         proxies: bool = True,
         saboteur: Sequence[str] = (),
         switches: dict[str, Any] | None = None,
@@ -66,6 +67,7 @@ class Installation(Stack):
             trust_env=False, timeout=30, headers={"Authorization": f"Bearer {ADMIN}"}
         )
         self.workers = [f"work-{number}" for number in range(1, workers + 1)]
+        self.servers = ["serve", *(f"serve-{number}" for number in range(2, servers + 1))]
         self.saboteur = list(saboteur)
         self._switches = {**QUICK, "account_opt_in": "single_opt_in", **(switches or {})}
         self.proxies = proxies
@@ -91,7 +93,7 @@ class Installation(Stack):
             self.sandbox_proxy.start()
             self.environ["REDIS_URL"] = f"redis://127.0.0.1:{self.redis_proxy.port}"
             self.environ["KLAVIYO_API_URL"] = f"http://127.0.0.1:{self.sandbox_proxy.port}"
-        for name in order or ("redis", "sandbox", "serve", *self.workers):
+        for name in order or ("redis", "sandbox", *self.servers, *self.workers):
             if name == "redis":
                 self.redis.start()
             else:
@@ -261,9 +263,18 @@ class Installation(Stack):
         doubled: float = 0.1,
         pace: Pace | None = None,
         key: str = KEY,
+        fresh: int = 0,
     ) -> Poster:
         """A source of this installation; what it was told is evidence."""
-        poster = Poster(self.server, key, threads=threads, batch=batch, doubled=doubled, pace=pace)
+        poster = Poster(
+            self.server,
+            key,
+            threads=threads,
+            batch=batch,
+            doubled=doubled,
+            pace=pace,
+            fresh=fresh,
+        )
         self.posters.append(poster)
         return poster
 
@@ -305,12 +316,14 @@ class Installation(Stack):
         return sorted(found, key=lambda line: str(line.get("time")))
 
     def _command(self, name: str) -> list[str]:
-        part = "work" if name.startswith("work") else name
+        part = name.partition("-")[0]
         if part == "sandbox":
             port = self.sandbox.rpartition(":")[2]
             where = ["--port", port, "--ledger", str(self.attempts_file()), "--scripts"]
             return [sys.executable, "-m", "destination.sandbox", *where]
         command = super()._command(part)
+        if part == "serve" and len(self.servers) > 1:
+            command.append("--reuse-port")
         if self.saboteur:
             command[2:3] = ["tests.chaos.saboteur", *self.saboteur, "--"]
         return command

@@ -75,6 +75,7 @@ class Poster:
 
     What is not answered 2xx is posted again with the same ids until it is; messages of one person
     go one after the other. A share ``doubled`` of the batches is posted once more after its 2xx.
+    Of the threads, ``fresh`` make a new connection for every post; the others keep theirs.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Poster:
         doubled: float = 0.0,
         pace: Pace | None = None,
         timeout: float = TIMEOUT,
+        fresh: int = 0,
     ) -> None:
         self._address = urlsplit(url)
         token = base64.b64encode(f"{key}:".encode()).decode()
@@ -96,6 +98,7 @@ class Poster:
         self._doubled = doubled
         self._pace = pace
         self._timeout = timeout
+        self._fresh = fresh
         self._running: list[threading.Thread] = []
         self._stopped = threading.Event()
         self.posted: dict[str, Posted] = {}
@@ -108,8 +111,9 @@ class Poster:
             posted = Posted(message)
             self.posted[message.id] = posted
             parts[message.person % self._threads].append(posted)
-        for part in parts:
-            thread = threading.Thread(target=self._work, args=(part,), name="poster", daemon=True)
+        for number, part in enumerate(parts):
+            about = (part, number < self._fresh)
+            thread = threading.Thread(target=self._work, args=about, name="poster", daemon=True)
             self._running.append(thread)
             thread.start()
 
@@ -139,7 +143,7 @@ class Poster:
                 raise TimeoutError(f"{self.answered()} of {messages} messages were accepted")
             time.sleep(0.02)
 
-    def _work(self, part: Sequence[Posted]) -> None:
+    def _work(self, part: Sequence[Posted], fresh: bool = False) -> None:
         connection = self._connection()
         since_doubled = 0.0
         for start in range(0, len(part), self._batch):
@@ -151,6 +155,8 @@ class Poster:
             if since_doubled >= 1:
                 since_doubled -= 1
                 _try, connection = self._once(batch, connection)
+            if fresh:
+                connection.close()
             if self._stopped.is_set():
                 break
         connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Evidence, about_server
 from tests.chaos.invariants.finding import Finding
 
 BOUNDS = {"rss": 400_000_000, "fds": 400, "threads": 80}
@@ -43,7 +43,7 @@ def bounded(evidence: Evidence) -> Finding:
 def _paused(evidence: Evidence, t: float) -> bool:
     """Whether the server itself was stopped or started about that time."""
     return any(
-        what.endswith("serve") and t - 2 <= when <= t + 10 for when, what in evidence.disturbances
+        about_server(what) and t - 2 <= when <= t + 10 for when, what in evidence.disturbances
     )
 
 

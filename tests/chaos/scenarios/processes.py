@@ -420,17 +420,6 @@ def asked_to_stop_while_klaviyo_is_silent(ordeal: Ordeal) -> None:
             _stopped(installation, name, (signal.SIGTERM,))
 
 
-@scenario("F15")
-def everything_restarted_in_turn(ordeal: Ordeal) -> None:
-    """Politely and not, round and round."""
-    installation = ordeal.installation
-    with ordeal.posting(600, batch=5) as poster:
-        for number in range(12):
-            poster.wait(40 * number)
-            name = ("serve", "work-1", "sandbox", "work-2")[number % 4]
-            installation.restart(name, signal.SIGTERM if number % 8 < 4 else signal.SIGKILL)
-
-
 @scenario("F16", started=False)
 def started_in_the_wrong_order(ordeal: Ordeal) -> None:
     """Workers and server before Redis, Klaviyo last."""
