@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import Any
+
+from msgspec import Struct
 
 from destination.action import Batch, Payload
 from destination.delivery import Delivered, Discard, Outcome, Retry, Submitted
@@ -17,6 +19,7 @@ from destination.klaviyo.jobs import for_all, state_of, wait_of
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.lists import about_list, list_id, list_key
 from destination.klaviyo.model import (
+    OPERATIONS,
     Json,
     attributes,
     clears,
@@ -31,8 +34,7 @@ from destination.sending import Account, Response
 LIMIT = BULK["bulk_import_profiles"]
 
 
-@dataclass(slots=True)
-class Unit:
+class Unit(Struct, gc=False):
     """One profile of a job, and the rows that it stands for."""
 
     attributes: Json
@@ -48,9 +50,16 @@ def fits(payload: Payload) -> bool:
     """Whether an import can express the row: it clears nothing, operates on no property and is known
     by what a person keeps. A token that has run out would cost its neighbours the import.
     """
-    return (
-        "id" not in payload and "_kx" not in payload and not clears(payload) and not patch(payload)
-    )
+    return not (_only_alone(payload) or clears(payload))
+
+
+_ALONE = frozenset(("id", "_kx", *OPERATIONS))
+
+
+def _only_alone(payload: Payload) -> bool:
+    if payload.keys().isdisjoint(_ALONE):  # as most are
+        return False
+    return "id" in payload or "_kx" in payload or bool(patch(payload))
 
 
 def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
@@ -64,9 +73,8 @@ def coalesce(payloads: Sequence[Payload]) -> tuple[list[Unit], list[int]]:
     people, waiting = by_person(payloads)
     units = []
     for rows in people:
-        first, *others = rows
-        found = attributes(payloads[first])
-        for index in others:
+        found = attributes(payloads[rows[0]])
+        for index in islice(rows, 1, None):
             found = _merged(found, attributes(payloads[index]))
         units.append(Unit(found, rows))
     return units, waiting

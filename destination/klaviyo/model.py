@@ -109,8 +109,12 @@ def clears(payload: Json) -> bool:
     """Whether a payload clears something (null), which a bulk import ignores."""
     return (
         (_has_null(payload) and _has_null(_pick(payload, ATTRIBUTES)))
-        or _has_null(payload.get("properties"))
-        or (_has_null(payload.get("location")) and _has_null(_pick(payload["location"], LOCATION)))
+        or ("properties" in payload and _has_null(payload["properties"]))
+        or (
+            "location" in payload
+            and _has_null(payload["location"])
+            and _has_null(_pick(payload["location"], LOCATION))
+        )
     )
 
 

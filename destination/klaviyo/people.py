@@ -91,7 +91,7 @@ def _related(payloads: Sequence[Mapping[str, Any]]) -> set[int]:
         for index, payload in enumerate(payloads):
             value = payload.get(name)
             if value:
-                text = str(value)
+                text = value if value.__class__ is str else str(value)
                 other = first.setdefault(text.lower() if name == "email" else text, index)
                 if other != index:
                     related.update((other, index))

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any, Final
 
-_E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
+_is_e164: Final = re.compile(r"\+[1-9][0-9]{1,14}").fullmatch
 _LONGEST: Final = 250  # what Google's library reads at most
 _REGION: Final = re.compile(r"[A-Za-z]{2}")
 # Until 2019 a Mexican number was dialled with 1 after the country code, or with 01, 02, 044 or 045
@@ -23,12 +23,12 @@ def to_e164(number: Any, country: str | None) -> str | None:
     US number with ``CA`` is None); letters are read as the keys they stand on, an extension is left
     out. Never raises.
     """
+    if isinstance(number, str) and _is_e164(number):
+        return number
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 10**15:
         number = str(number)
     if not isinstance(number, str):
         return None
-    if _E164.fullmatch(number):
-        return number
     if not isinstance(country, str) or not _REGION.fullmatch(country) or len(number) > _LONGEST:
         return None
     return _national(number, country.upper())

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry
 from destination.errors import NoRoom, Unanswered
