@@ -332,6 +332,10 @@ SECTIONS: dict[str, dict[str, Reason]] = {
             cause="What stands in the lane is no delivery that this version can read.",
             remedy="Look at what else writes to this Redis, or at a downgrade; the letter holds the text.",
         ),
+        "event_unreadable": Reason(
+            cause="The event holds a number that no double holds, such as 1e999.",
+            remedy="Send very large numbers as strings.",
+        ),
         "worker_died": Reason(
             cause="Workers died while they held this row, more often than by chance.",
             remedy="Look at the worker's log and memory, then replay the row alone.",

@@ -23,6 +23,11 @@ class Event:
     type: str
     body: dict[str, Any]
 
+    @property
+    def glimpse(self) -> dict[str, Any]:
+        """What is known of ``body`` without reading more of it: all."""
+        return self.body
+
 
 def encode(value: Any) -> bytes:
     """Compact UTF-8 JSON. Raises ``msgspec.EncodeError`` or ``TypeError`` for what JSON cannot hold."""

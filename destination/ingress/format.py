@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from destination.event import Event
+from destination.ingress.sent import Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ SEGMENT = Limits(event_bytes=32 << 10, body_bytes=500 << 10, batch_events=2_500)
 class Parsed:
     """What a request held. ``write_key`` is the key found in it, None where there was none."""
 
-    events: tuple[Event, ...]
+    events: tuple[Taken, ...]
     refused: tuple[Refused, ...]
     write_key: str | None
 

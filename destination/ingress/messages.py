@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from destination.errors import Rejected
 from destination.event import Event, encode
+from destination.ingress.encoding import read_json
 from destination.ingress.format import Inbound, Limits, Parsed, Refused
 from destination.ingress.normalise import Arrival, Malformed, canonical
+from destination.ingress.sent import Sent, Taken, regular
 
 
 def arrival_of(inbound: Inbound, *, from_client: bool, **defaults: Any) -> Arrival:
@@ -66,8 +68,36 @@ def explode(
                 check(event)
             events.append(event)
         except Malformed as problem:
-            refused.append(Refused(index, problem.code, problem.message, _given_id(item)))
+            refused.append(_refused(index, problem, item))
     return Parsed(tuple(events), tuple(refused), key)
+
+
+def keep(
+    texts: Iterable[bytes], arrival: Arrival, sent: Sent, limits: Limits, key: str | None
+) -> Parsed:
+    """As ``explode``, of events as text: the regular ones are kept as they were sent.
+
+    Raises ``Rejected`` 400 for a text that is not JSON in all its parts.
+    """
+    events: list[Taken] = []
+    refused: list[Refused] = []
+    for index, text in enumerate(texts):
+        event = regular(text, sent) if len(text) <= limits.event_bytes else None
+        if event is not None:
+            events.append(event)
+            continue
+        item = read_json(text)
+        try:
+            if len(text) > limits.event_bytes:
+                _check_size(item, limits)
+            events.append(canonical(item, arrival, sent.call))
+        except Malformed as problem:
+            refused.append(_refused(index, problem, item))
+    return Parsed(tuple(events), tuple(refused), key)
+
+
+def _refused(index: int, problem: Malformed, item: Any) -> Refused:
+    return Refused(index, problem.code, problem.message, _given_id(item))
 
 
 def _check_size(item: Any, limits: Limits) -> None:

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from destination.errors import Rejected
 from destination.ingress.credentials import write_key
 from destination.ingress.encoding import read_json, too_large
 from destination.ingress.format import Inbound, Limits, Parsed
-from destination.ingress.messages import arrival_of, check_count, explode
+from destination.ingress.messages import arrival_of, check_count, explode, keep
 from destination.ingress.normalise import seen
+from destination.ingress.sent import Sent, milliseconds, regular
 
 SINGLE_CALLS = frozenset(("identify", "track", "page", "screen", "group", "alias"))
 BATCH_CALLS = frozenset(("batch", "import"))
 CALLS = SINGLE_CALLS | BATCH_CALLS
 
 DEFAULT_LIMITS = Limits()
+
+
+class _Batch(msgspec.Struct):
+    """A batch whose events are not read."""
+
+    batch: list[msgspec.Raw]
+    sentAt: str | None = None  # noqa: N815 the request's own names
+    context: Any = None
+    integrations: Any = None
+    writeKey: Any = None  # noqa: N815
+
+
+_batch_of_texts = msgspec.json.Decoder(_Batch).decode
 
 
 def parse(inbound: Inbound, call: str, *, limits: Limits = DEFAULT_LIMITS) -> Parsed:
@@ -28,6 +44,34 @@ def parse(inbound: Inbound, call: str, *, limits: Limits = DEFAULT_LIMITS) -> Pa
     """
     if len(inbound.body) > limits.body_bytes:
         raise too_large(limits.body_bytes)
+    kept = _kept_batch(inbound, limits) if call in BATCH_CALLS else None
+    return kept or _read(inbound, call, limits)
+
+
+def _kept_batch(inbound: Inbound, limits: Limits) -> Parsed | None:
+    """A batch that says nothing about its events but when they were sent."""
+    try:
+        document = _batch_of_texts(inbound.body)
+    except (ValueError, RecursionError):  # it is refused, or read in full
+        return None
+    if document.context or document.integrations or not _is_utf8(inbound.body):
+        return None
+    check_count(document.batch, limits)
+    key = write_key(inbound.headers, inbound.query, {"writeKey": document.writeKey})
+    arrival = arrival_of(inbound, from_client=True, sent_at=document.sentAt)
+    sent = Sent(milliseconds(inbound.received_at), sent_at=document.sentAt)
+    return keep(map(bytes, document.batch), arrival, sent, limits, key)
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Whether it is UTF-8, which is not seen where values are passed over."""
+    try:
+        return body.isascii() or body.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def _read(inbound: Inbound, call: str, limits: Limits) -> Parsed:
     document = read_json(inbound.body)
     if type(document) is not dict:
         raise Rejected(
@@ -37,6 +81,9 @@ def parse(inbound: Inbound, call: str, *, limits: Limits = DEFAULT_LIMITS) -> Pa
     if call in BATCH_CALLS:
         return _batch(document, inbound, limits, key)
     _check_size(inbound.body, limits)
+    event = regular(inbound.body, Sent(milliseconds(inbound.received_at), call))
+    if event:
+        return Parsed((event,), (), key)
     arrival = arrival_of(inbound, from_client=True, sent_at=document.get("sentAt"))
     return explode([document], arrival, inbound, limits, key, call=call)
 

@@ -18,7 +18,9 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
-from destination.event import Event, encode
+from destination.errors import Rejected
+from destination.event import encode
+from destination.ingress.sent import SentEvent, Taken
 from destination.runtime.logs import log
 from destination.runtime.store import PREFIX
 from destination.settings import Source
@@ -49,11 +51,14 @@ class Conflict(msgspec.Struct):
     event: dict[str, Any]
 
 
-def content_of(body: dict[str, Any]) -> bytes:
+def content_of(event: Taken) -> bytes:
     """Four bytes that are equal for events that say the same; times, and what an SDK or the network
     adds, say nothing.
     """
-    said = [body.get(name) for name in _SAID]
+    if isinstance(event, SentEvent):
+        named, properties, traits = event.saying
+        return zlib.crc32(traits, zlib.crc32(properties, zlib.crc32(named))).to_bytes(4)
+    said = [event.body.get(name) for name in _SAID]
     return zlib.crc32(_sorted(said)).to_bytes(4)
 
 
@@ -69,7 +74,7 @@ class Conflicts:
         self._client: Any = client
         self._last = -math.inf
 
-    async def note(self, source: Source, events: Sequence[Event]) -> None:
+    async def note(self, source: Source, events: Sequence[Taken]) -> None:
         """Keep the first of these events, unless another one was kept a moment ago."""
         now = time.monotonic()
         if now - self._last < EVERY:
@@ -77,7 +82,10 @@ class Conflicts:
         self._last = now
         log.warning("id_given_twice", source=source.name, events=len(events))
         event = events[0]
-        text = encode(Conflict(source.name, event.id, time.time(), event.body))
+        try:
+            text = encode(Conflict(source.name, event.id, time.time(), event.body))
+        except Rejected:  # it cannot be read
+            return
         if len(text) > LARGEST:
             return
         place = conflicts_key(source.connection)

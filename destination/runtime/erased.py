@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import redis
 
-from destination.event import decode
 from destination.runtime.moments import Moments
 from destination.runtime.store import PREFIX, Row
 from destination.runtime.subject import KINDS, Subject, identifiers_in
@@ -49,10 +48,10 @@ class Erased:
         if not newest:
             return frozenset()
         marks = [[_event_mark(row.source, row.id)] for row in rows]
-        times = [_happened(row.event) for row in rows]
+        times = [_happened(row) for row in rows]
         for number, row in enumerate(rows):
             if times[number] <= newest:  # seldom, and it takes long to go through an event
-                body = decode(row.event)
+                body = row.body()
                 marks[number] += [] if _asks_for_deletion(body) else _marks_in(body)
         asked = sorted(set().union(*marks))
         known = dict(zip(asked, self._moments.recall(asked), strict=True))
@@ -87,11 +86,11 @@ class _Times(msgspec.Struct):
 _times = msgspec.json.Decoder(_Times)
 
 
-def _happened(event: msgspec.Raw) -> float:
+def _happened(row: Row) -> float:
     """When an event happened, by its own time, else by ours; for ever later where none is told."""
     try:
-        told = _times.decode(event)
-    except msgspec.DecodeError:
+        told = msgspec.convert(row.body(), _Times) if row.sent else _times.decode(row.event)
+    except msgspec.DecodeError:  # a ValidationError is one
         return float("inf")
     for text in (told.timestamp, told.receivedAt):
         try:

@@ -19,8 +19,10 @@ import redis
 import redis.asyncio
 import redis.exceptions
 
-from destination.event import Event, encode
+from destination.errors import Rejected
+from destination.event import encode
 from destination.ingress.normalise import wants_klaviyo
+from destination.ingress.sent import Taken
 from destination.runtime.logs import log
 from destination.runtime.store import PREFIX
 from destination.settings import Source
@@ -52,10 +54,10 @@ class Recorder:
         self._client = client
         self._keep = keep
         self._pause = pause
-        self._waiting: dict[str, deque[tuple[str, Event]]] = {}
+        self._waiting: dict[str, deque[tuple[str, Taken]]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, source: Source, events: Sequence[Event], *, from_client: bool) -> None:
+    def note(self, source: Source, events: Sequence[Taken], *, from_client: bool) -> None:
         """Remember events that were taken in, those that no mapping wanted included.
 
         Events that their client keeps from Klaviyo are left out, as no mapping sees them. Must be
@@ -67,7 +69,7 @@ class Recorder:
         seen = [
             (source.name, event)
             for event in events[-self._keep :]
-            if not from_client or wants_klaviyo(event.body, names)
+            if not from_client or wants_klaviyo(event.glimpse, names)
         ]
         if not seen:
             return
@@ -90,8 +92,11 @@ class Recorder:
             except (redis.exceptions.RedisError, OSError) as error:
                 log.warning("events_not_recorded", problem=type(error).__name__)
 
-    async def _push(self, connection: str, seen: deque[tuple[str, Event]]) -> None:
-        texts = [encode(Recorded(source, event.body)) for source, event in seen]
+    async def _push(self, connection: str, seen: deque[tuple[str, Taken]]) -> None:
+        texts = []
+        for source, event in seen:
+            with contextlib.suppress(Rejected):  # it cannot be read
+                texts.append(encode(Recorded(source, event.body)))
         texts = [text for text in texts if len(text) <= LARGEST]
         if not texts:
             return

@@ -67,6 +67,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from destination.event import decode
+from destination.ingress.normalise import Malformed
+from destination.ingress.sent import Sent
+
 PREFIX = "destination:"
 SEEN_BUCKETS = 4096
 SHORT_WAIT = 2.0
@@ -107,6 +111,8 @@ class Row(msgspec.Struct, omit_defaults=True):
 
     ``at`` is when it was accepted, in ms since 1970 by the server's clock; 0 where that is unknown.
 
+    ``event`` is canonical, or as it was sent: then ``sent`` is there, and ``body`` reads both.
+
     ``mapping`` is not in the JSON but before it. ``since`` is the unix time of the first failed attempt, 0 before any; ``attempts`` counts those
     that spend the retry budget.
     """
@@ -121,7 +127,15 @@ class Row(msgspec.Struct, omit_defaults=True):
     version: str = ""
     live: bool = False
     at: int = 0
+    sent: Sent | None = None
     mapping: str = ""
+
+    def body(self) -> Any:
+        """The canonical event, as JSON values; what cannot be read is its text."""
+        try:
+            return self.sent.body(self.event) if self.sent else decode(self.event)
+        except (ValueError, RecursionError, Malformed):  # msgspec's errors are ValueErrors
+            return bytes(self.event).decode("utf-8", "replace")
 
     @property
     def route(self) -> str:

@@ -343,6 +343,16 @@ def test_what_could_never_be_sent_is_refused_at_once(server: Stack, what: str) -
     assert time.monotonic() - started < 0.5
 
 
+def test_a_number_beyond_a_double_ends_without_its_neighbours(server: Stack) -> None:
+    """In a batch: clients would drop them all if it was refused. It is dead, and says why."""
+    texts = (track("never-1", "1e400"), track("beside-1", "1"))
+    assert post_to(server, "batch", b'{"batch":[%b]}' % b",".join(texts)).status_code == 200
+    server.settle()
+    (letter,) = [each for each in dead_letters(server) if ":never-1:" in each["id"]]
+    assert letter["code"] == "event_unreadable"
+    assert "beside-1" in {event["unique_id"] for event in server.held()["events"]}
+
+
 SENDABLE = {
     "wide": json.dumps({f"k{number}": number for number in range(1000)}),
     "a consent that is none": '{"$consent":["email"],"$consent_method":"API"}',

@@ -140,6 +140,8 @@ def _since(row: Row, now: float) -> float:
     """Since when a row waits, unix seconds: a replayed one since it failed again, at the longest."""
     if row.replayed:
         return row.since or now
+    if row.sent:
+        return row.sent.received / 1000
     try:
         return datetime.fromisoformat(_event.decode(row.event).receivedAt).timestamp()
     except ValueError:  # an unreadable event; msgspec's errors are ValueErrors

@@ -12,7 +12,6 @@ import redis
 from destination.action import Action, Payload
 from destination.delivery import Discard, Dropped, Outcome, Retry
 from destination.errors import Ended
-from destination.event import decode
 from destination.pipeline import LATER, Delivery, Route, Spread, deliver, plan
 from destination.runtime.delivery.connections import Exchange, Working
 from destination.runtime.delivery.skipping import Skipping
@@ -114,7 +113,9 @@ class Pass:
         if route is None or not route.mapping.enabled:
             code = "mapping_missing" if route is None else "mapping_disabled"
             return Retry(code, row.mapping, LOOK_AGAIN, spends=False)
-        body = decode(row.event)
+        body = row.body()
+        if not isinstance(body, dict) and row.sent:
+            return Discard("event_unreadable", "the event holds a number that no double holds")
         if not isinstance(body, dict):
             return Discard("row_unreadable", "what stands in the lane is no row of this version")
         try:

@@ -141,7 +141,7 @@ class Erasure:
 
     def _wanted(self, row: Row, message: str = "") -> bool:
         """Whether a row goes. What takes something back stays until it is delivered."""
-        body = decode(row.event)
+        body = row.body()
         if not self.subject.concerns(body) and not self.subject.mentioned(message):
             return False
         if self.at + SKEW < _received(body) <= time.time():

@@ -16,7 +16,8 @@ import redis.asyncio
 import redis.exceptions
 
 from destination.errors import Rejected
-from destination.event import Event, encode
+from destination.event import encode
+from destination.ingress.sent import Taken
 from destination.runtime.erasure.erase import Erasure, LaneBusy
 from destination.runtime.logs import log
 from destination.runtime.store import PREFIX, Scripts, connect
@@ -53,7 +54,7 @@ class Deletions:
         self._client: Any = client
         self._enabled = enabled
 
-    async def note(self, source: Source, events: Sequence[Event]) -> None:
+    async def note(self, source: Source, events: Sequence[Taken]) -> None:
         """Line up an erasure for each person whose deletion is asked for.
 
         Before the events are stored: a request that is repeated erases again, and a lost one would

@@ -12,6 +12,12 @@ from destination.ingress.format import Inbound, Limits
 from destination.runtime.http.answers import headers_of, read_body, too_large
 
 
+def _now() -> dt.datetime:
+    """To the millisecond, as it is kept and shown."""
+    now = dt.datetime.now(dt.UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
 async def read_inbound(scope: Scope, receive: Receive, path: str, limits: Limits) -> Inbound:
     """Read the request; ``path`` is the part of its address that the format knows.
 
@@ -36,7 +42,7 @@ def _inbound(
     return Inbound(
         path=path,
         body=inflate(body, headers.get("content-encoding", ""), limits.body_bytes),
-        received_at=dt.datetime.now(dt.UTC),
+        received_at=_now(),
         headers=headers,
         query=dict(parse_qsl(asked.decode("latin-1"))) if asked else {},
         ip=(scope.get("client") or ("",))[0],

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import redis.asyncio
 import redis.exceptions
 from redis.asyncio.retry import Retry
@@ -46,8 +47,7 @@ class Target:
         object.__setattr__(self, "head", self.mapping.encode() + b"\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One event to store: ``item`` is the row without its mapping, ``content`` a digest of what it
     says.
     """

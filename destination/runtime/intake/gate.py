@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from destination.errors import Rejected, SettingsError
-from destination.event import Event, encode, person
+from destination.event import encode, person
 from destination.ingress.credentials import spellings
 from destination.ingress.format import SEGMENT, Limits, Refused
 from destination.ingress.normalise import wants_klaviyo
+from destination.ingress.sent import SentEvent, Taken, glimpsed
 from destination.mapping.file import Mapping
 from destination.mapping.index import Index
 from destination.pipeline import Route
@@ -47,12 +48,19 @@ class Usable:
     def __init__(self, routes: Dict[str, Route], mappings: Sequence[Mapping]) -> None:
         self.routes = routes
         self.mappings = mappings
-        self._index = Index(mappings)
+        self._index = Index(mappings, glimpsed)
         self._targets: dict[tuple[str, ...], tuple[Target, ...]] = {}
 
-    def targets(self, body: dict[str, Any]) -> tuple[Target, ...]:
-        """Of the mappings that want an event; the same tuple for all that the same ones want."""
-        names = tuple([mapping.name for mapping in self._index.matching(body)])
+    def targets(self, event: Taken) -> tuple[Target, ...]:
+        """Of the mappings that want an event; the same tuple for all that the same ones want.
+
+        Raises ``Rejected`` 400 for an event that cannot be read.
+        """
+        body = event.glimpse
+        concerned = self._index.concerned(body)
+        if not concerned.seen:
+            body = event.body
+        names = tuple([each.name for each in concerned.mappings if each.matches(body)])
         found = self._targets.get(names)
         if found is None:
             if len(self._targets) == COMBINATIONS:
@@ -159,7 +167,7 @@ class Gate:
     async def take(
         self,
         source: Source,
-        events: Sequence[Event],
+        events: Sequence[Taken],
         refused: Sequence[Refused] = (),
         *,
         from_client: bool = True,
@@ -176,14 +184,15 @@ class Gate:
         usable = self.usable(source)
         letters: list[str] = []
         entries: list[Entry] = []
+        now = int(time.time() * 1000)
         for number, event in enumerate(events, 1):
             if number % BREATH == 0:
                 await asyncio.sleep(0)
-            wanted = not from_client or wants_klaviyo(event.body, source.integrations_names)
-            targets = usable.targets(event.body) if wanted else ()
+            wanted = not from_client or wants_klaviyo(event.glimpse, source.integrations_names)
+            targets = usable.targets(event) if wanted else ()
             letters.append("A" if targets else "U")
             if targets:
-                entries.append(self._entry(source, event, targets))
+                entries.append(_entry(source, event, targets, now))
         for each in refused[:LOGGED]:
             log.info("event_refused", source=source.name, code=each.code, index=each.index)
         counting = Counting(
@@ -200,25 +209,21 @@ class Gate:
         return "".join(letter if letter == "U" else next(stored) for letter in letters)
 
     async def _note_conflicts(
-        self, source: Source, events: Sequence[Event], letters: Sequence[str], answers: str
+        self, source: Source, events: Sequence[Taken], letters: Sequence[str], answers: str
     ) -> None:
         wanted = (event for event, letter in zip(events, letters, strict=True) if letter == "A")
         found = [event for event, answer in zip(wanted, answers, strict=True) if answer == "C"]
         await self._conflicts.note(source, found)
 
-    @staticmethod
-    def _entry(source: Source, event: Event, targets: tuple[Target, ...]) -> Entry:
-        who = person_key(person(event.body))
-        now = int(time.time() * 1000)
-        row = Row(msgspec.Raw(encode(event.body)), event.id, source.name, who, at=now)
-        return Entry(
-            source.connection,
-            source.name,
-            event.id,
-            encode_item(row),
-            targets,
-            content_of(event.body),
-        )
+
+def _entry(source: Source, event: Taken, targets: tuple[Target, ...], now: int) -> Entry:
+    if isinstance(event, SentEvent):
+        who, text, sent = person_key(event.person), event.text, event.sent
+    else:
+        who, text, sent = person_key(person(event.body)), encode(event.body), None
+    row = Row(msgspec.Raw(text), event.id, source.name, who, at=now, sent=sent)
+    item, content = encode_item(row), content_of(event)
+    return Entry(source.connection, source.name, event.id, item, targets, content)
 
 
 def _check_actions(source: Source) -> None:

@@ -11,7 +11,6 @@ import msgspec
 
 from destination.catalogue import CATALOGUE
 from destination.errors import Rejected
-from destination.event import decode
 from destination.runtime.store import (
     PREFIX,
     DeadLetter,
@@ -56,7 +55,7 @@ class Selection:
             and (not self.mappings or letter.mapping in self.mappings)
             and (not self.source or letter.row.source == self.source)
             and self.since <= letter.time <= self.until
-            and (self.who is None or self.who.concerns(decode(letter.row.event)))
+            and (self.who is None or self.who.concerns(letter.row.body()))
         )
 
 
@@ -170,7 +169,7 @@ def shown(letter: DeadLetter, *, event: bool = False) -> dict[str, Any]:
         "remedy": reason.remedy if reason else "",
     }
     if event:
-        said["event"] = decode(letter.row.event)
+        said["event"] = letter.row.body()
     return said
 
 

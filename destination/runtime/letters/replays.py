@@ -167,7 +167,7 @@ class Replays:
             return replace(bare, end="version_missing" if how.failed else "mapping_missing")
         if not found.mapping.enabled:
             return replace(bare, end="mapping_disabled", version=found.mapping.version)
-        body = decode(letter.row.event)
+        body = letter.row.body()
         if not isinstance(body, dict):
             return replace(bare, end="refused", code="row_unreadable")
         seen = preview(

@@ -83,6 +83,7 @@ def read(resource: Any, topic: str = "orders/create", **headers: str) -> Parsed:
 
 def one(resource: Any, topic: str = "orders/create", **headers: str) -> Event:
     [event] = read(resource, topic, **headers).events
+    assert isinstance(event, Event)
     return event
 
 

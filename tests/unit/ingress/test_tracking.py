@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from destination.errors import Rejected
-from destination.event import Event, decode, encode
+from destination.event import decode, encode
 from destination.ingress.format import SEGMENT, Inbound, Limits, Parsed
+from destination.ingress.sent import Taken
 from destination.ingress.tracking import CALLS, parse
 from tests.unit.ingress.captures import KEY, RECEIVED, clients, inbound, outcome, posts
 
@@ -39,7 +40,7 @@ def replay(name: str) -> Iterator[Parsed]:
         yield parse(asked, asked.path)
 
 
-def essence(event: Event) -> dict[str, Any]:
+def essence(event: Taken) -> dict[str, Any]:
     """What all clients must agree on."""
     body = event.body
     kept = ("type", "event", "userId", "groupId", "name", "category")

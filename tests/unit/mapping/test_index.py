@@ -102,7 +102,16 @@ def test_triggers_about_other_events_are_not_asked() -> None:
     """Fifty mappings, one of them about the event: one is looked at."""
     some = mappings([f'type = "track" and event = "E{number}"' for number in range(50)])
     index = Index(some)
-    assert [len(each) for each in (index._by_type["track"]["E7"], index._by_type[None][None])] == [
-        1,
-        0,
-    ]
+    about, strange = {"type": "track", "event": "E7"}, {"type": "page"}
+    assert [len(index.concerned(each).mappings) for each in (about, strange)] == [1, 0]
+
+
+def test_it_is_known_whether_a_part_of_the_event_suffices() -> None:
+    """Per type and name of event: what one mapping asks costs the events of others nothing."""
+    some = mappings(
+        ['type = "track" and event = "A"', 'type = "identify" and traits.plan = "gold"']
+    )
+    index = Index(some, lambda place: place in {("type",), ("event",)})
+    assert index.concerned({"type": "track", "event": "A"}).seen
+    assert index.concerned({"type": "page"}).seen
+    assert not index.concerned({"type": "identify"}).seen

@@ -13,7 +13,8 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destination.event import Event
+from destination.event import Event, encode
+from destination.ingress.sent import Sent, regular
 from destination.runtime.conflicts import KEPT, LARGEST, Conflicts, conflicts, content_of
 from destination.runtime.intake.accept import accept_client
 from destination.runtime.store import PREFIX, SEEN_BUCKETS
@@ -81,7 +82,6 @@ def test_a_repetition_is_no_conflict(server: Server) -> None:
     """Whatever time it is sent at, by which address and in which order its members stand."""
     post(server, FIRST, sentAt="2026-11-20T10:00:01Z")
     again = {**dict(reversed(FIRST.items())), "context": {"ip": "203.0.113.9"}}
-    again["properties"] = dict(reversed(FIRST["properties"].items()))  # type: ignore[attr-defined]  # an object
     post(server, again, sentAt="2026-11-20T11:00:00Z")
     assert told(server) == (1, 1, 0)
     assert server.ask("GET", "/admin/conflicts", headers=ADMIN).json() == {"conflicts": []}
@@ -106,12 +106,29 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(max_size=3), JSON), st.dictionaries(st.text(max_size=3), JSON))
+PROPERTIES = st.dictionaries(st.text(max_size=3), JSON)
+
+
+@given(PROPERTIES, PROPERTIES)
 def test_what_an_event_says_is_its_content(one: dict[str, Any], other: dict[str, Any]) -> None:
     """Equal for equal properties, and for hardly any others; 32 bits are enough for that."""
     same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-    mine, theirs = {**FIRST, "properties": one}, {**FIRST, "properties": other}
+    mine, theirs = (Event("x", "track", {**FIRST, "properties": each}) for each in (one, other))
     assert (content_of(mine) == content_of(theirs)) is same
+
+
+@given(PROPERTIES, PROPERTIES)
+def test_of_an_event_kept_as_sent_it_is_the_text(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Of its properties and traits, and what names it; not of its context and times."""
+    mine = regular(encode({**FIRST, "properties": one}), Sent(1))
+    theirs = regular(encode({**FIRST, "properties": other, "context": {}}), Sent(2, sent_at="now"))
+    assert mine is not None and theirs is not None
+    assert (content_of(mine) == content_of(theirs)) is (encode(one) == encode(other))
+    named = regular(encode({**FIRST, "properties": one, "event": "Another"}), Sent(1))
+    assert named is not None
+    assert content_of(named) != content_of(mine)
 
 
 def test_the_sample_is_bounded(redis_url: str, client: redis.Redis, tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ import pytest
 
 from destination.action import Action, Batch
 from destination.delivery import Delivered, Discard, Halt, Outcome, Retry, Submitted
+from destination.ingress.sent import Sent
 from destination.mapping.file import BatchOptions, Mapping
 from destination.pipeline import Route
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.delivery.lanes import Lane
 from destination.runtime.delivery.worker import Worker
 from destination.runtime.letters.dead_letters import DeadLetters
-from destination.runtime.store import PREFIX, Row, Scripts, encode_item
+from destination.runtime.store import PREFIX, Row, Scripts, encode_item, encode_row
 from destination.sending import Account, Request, Response
 from destination.settings import Settings, load_settings
 from tests.unit.runtime.accepting import accept
@@ -489,6 +490,20 @@ def test_a_row_that_workers_die_with_is_alone_in_the_end_and_buried(
     (letter,) = DeadLetters(scripts, "default")
     assert (letter.code, letter.row.id) == ("worker_died", "poison")
     assert klaviyo.sent == ["good"]
+
+
+def test_an_event_with_a_number_beyond_all_doubles_is_buried(
+    redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
+) -> None:
+    """It was taken as it was sent; its text stays in the letter, its neighbour is delivered."""
+    accept(redis_url, ("e1", "ann", "a"), ("e2", "ann", "a"))
+    text = b'{"type":"track","messageId":"e1","userId":"ann","event":"A","properties":{"n":1e999}}'
+    row = Row(msgspec.Raw(text), "e1", "default", "ann", sent=Sent(0), mapping="a")
+    worker.redis.lset(f"{PREFIX}default:lane:a", 0, encode_row(row).decode())
+    run(worker)
+    (letter,) = DeadLetters(scripts, "default")
+    assert (letter.code, bytes(letter.row.event)) == ("event_unreadable", text)
+    assert klaviyo.sent == ["e2"]
 
 
 def test_a_row_that_cannot_be_read_is_buried(
