@@ -10,8 +10,7 @@ from destination.mapping.budget import NODE, UNMETERED, Budget
 from destination.mapping.check import Checker
 from destination.mapping.compiler import Compiler, Site
 from destination.mapping.directives import DIRECTIVES
-from destination.mapping.flat import as_function
-from destination.mapping.javascript import kind
+from destination.mapping.flat import as_function, not_an_object
 from destination.mapping.missing import MISSING
 from destination.mapping.plan import Plan
 from destination.mapping.problem import Problem, path_text
@@ -76,11 +75,6 @@ def certain_failures(tree: Any) -> list[Problem]:
     compiler = Compiler(DIRECTIVES)
     compiler.root(tree, Site(compiler))
     return compiler.failures
-
-
-def not_an_object(event: Any) -> MappingError:
-    """The error for an event that is none."""
-    return MappingError("/", f"an event must be an object, not {kind(event)}")
 
 
 def _weigh(result: Any, budget: Budget) -> None:

@@ -10,11 +10,15 @@ of members included, is reached through a variable, so nothing a user wrote is e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from destination.errors import MappingError
 from destination.fields import PayloadError
+from destination.mapping.budget import UNMETERED, Budget
+from destination.mapping.javascript import kind
 from destination.mapping.missing import MISSING
 from destination.mapping.path import Segments, step
 from destination.mapping.plan import (
@@ -35,16 +39,28 @@ def as_function(plan: Plan) -> Resolver:
         return plan.resolve
     writer = _Writer()
     result = writer.write(plan)
-    return writer.function(result)
+    resolve: Resolver = writer.function(result)
+    return resolve
 
 
-def as_checked_function(plan: Checked) -> Resolver:
-    """``plan`` as a function that raises ``PayloadError`` with all that its checks found."""
-    writer = _Writer()
+def as_checked_function(plan: Checked, *, metered: bool) -> Callable[[Any], dict[str, Any]]:
+    """``plan`` as a function of the event, with a budget for each if ``metered``.
+
+    It raises ``PayloadError`` with all that its checks found, ``MappingError`` for what is no event.
+    """
+    writer = _Writer(frozenset({"payload"}))
+    writer.lines.append("if type(payload) is not dict: raise not_an_object(payload)")
+    writer.lines.append("budget = Budget()" if metered else "budget = UNMETERED")
     writer.lines.append("problems = []")
     result = writer.write(plan)
     writer.lines.append("if problems: raise PayloadError(tuple(problems))")
-    return writer.function(result)
+    make: Callable[[Any], dict[str, Any]] = writer.function(result, "payload")
+    return make
+
+
+def not_an_object(event: Any) -> MappingError:
+    """The error for an event that is none."""
+    return MappingError("/", f"an event must be an object, not {kind(event)}")
 
 
 @lru_cache(maxsize=256)
@@ -54,26 +70,31 @@ def _compiled(source: str) -> CodeType:
 
 
 class _Writer:
-    """The lines of one function and the values that they name."""
+    """The lines of one function and the values that they name. ``dicts`` are names that hold a dict
+    for certain.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, dicts: frozenset[str] = frozenset()) -> None:
+        self.dicts = dicts
         self.lines: list[str] = []
         self.names: dict[str, Any] = {
+            "Budget": Budget,
             "MISSING": MISSING,
             "PayloadError": PayloadError,
+            "UNMETERED": UNMETERED,
             "dict": dict,
+            "not_an_object": not_an_object,
             "step": step,
             "tuple": tuple,
             "type": type,
         }
         self.found: dict[Segments, str] = {(): "payload"}
 
-    def function(self, result: str) -> Resolver:
+    def function(self, result: str, takes: str = "payload, budget") -> Any:
         """The function of all lines, which returns ``result``."""
-        source = "\n ".join(["def resolve(payload, budget):", *self.lines, f"return {result}"])
+        source = "\n ".join([f"def resolve({takes}):", *self.lines, f"return {result}"])
         exec(_compiled(source), self.names)  # noqa: S102  the source holds no user text, see above
-        resolve: Resolver = self.names["resolve"]
-        return resolve
+        return self.names["resolve"]
 
     def write(self, plan: Plan) -> str:
         """Add what computes ``plan``; the name that holds it then."""
@@ -126,10 +147,13 @@ class _Writer:
             prefix = segments[:end]
             if prefix not in self.found:
                 key = self._bind("k", segment)
-                self.found[prefix] = self._assign(
-                    f"{parent}.get({key}, MISSING) if type({parent}) is dict"
-                    f" else MISSING if {parent} is MISSING else step({parent}, {key}, budget)"
-                )
+                member = f"{parent}.get({key}, MISSING)"
+                if parent not in self.dicts:
+                    member += (
+                        f" if type({parent}) is dict"
+                        f" else MISSING if {parent} is MISSING else step({parent}, {key}, budget)"
+                    )
+                self.found[prefix] = self._assign(member)
             parent = self.found[prefix]
         return parent
 

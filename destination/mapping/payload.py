@@ -12,8 +12,7 @@ from typing import Any
 
 from destination.fields import Field, compile_fields
 from destination.fields.check import ABSENT, FieldCheck, ObjectCheck, object_check
-from destination.mapping.budget import UNMETERED, Budget
-from destination.mapping.engine import compile_mapping, compiled, not_an_object
+from destination.mapping.engine import compile_mapping, compiled
 from destination.mapping.flat import as_checked_function
 from destination.mapping.plan import Checked, Constant, Lookup, Members, Plan
 
@@ -30,16 +29,7 @@ def compile_payload(tree: Any, fields: tuple[Field, ...]) -> Callable[[Payload],
     compiler, plan = compiled(tree)
     if not isinstance(plan, Members) or compiler.grows or compiler.gaps:
         return _one_after_the_other(tree, fields)
-    make = as_checked_function(_checked(plan, object_check(fields)))
-    metered = compiler.metered
-
-    def payload(event: Payload) -> Payload:
-        if type(event) is not dict:
-            raise not_an_object(event)
-        made: Payload = make(event, Budget() if metered else UNMETERED)
-        return made
-
-    return payload
+    return as_checked_function(_checked(plan, object_check(fields)), metered=compiler.metered)
 
 
 def _one_after_the_other(tree: Any, fields: tuple[Field, ...]) -> Callable[[Payload], Payload]:
