@@ -13,10 +13,10 @@ from click import echo as say
 from tests.chaos.installation import Installation
 from tests.chaos.ordeal import Ordeal
 from tests.chaos.reconciler import reconcile, report
-from tests.chaos.scenarios import klaviyo, processes, rolling
+from tests.chaos.scenarios import klaviyo, processes, rolling, storage
 from tests.chaos.scenarios.scenario import SCENARIOS, Scenario
 
-PARTS = (processes, klaviyo, rolling)
+PARTS = (processes, klaviyo, rolling, storage)
 """Imported for what they add to ``SCENARIOS``."""
 
 
