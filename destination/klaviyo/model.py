@@ -230,11 +230,12 @@ def event_problem(payload: Payload, shape: Shape, times: tuple[str, str]) -> Dis
     which ``event_times`` gives for ``shape``.
     """
     time = payload.get("time")
-    if isinstance(time, str) and not times[0] < time <= times[1]:
+    first, last = times
+    if isinstance(time, str) and not first < time <= last:
         return Discard(
             "time_out_of_range",
             f"time is {time[:40]}; Klaviyo takes events of revision {shape.since} from "
-            f"{times[0][:4]} until a year from now",
+            f"{first[:4]} until a year from now",
             "time",
         )
     who = payload.get("profile", {})

@@ -146,10 +146,12 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
     """
     now = shape(account.revision)
     times = event_times(now, account.now)
-    problems = [event_problem(payload, now, times) for payload in payloads]
     keys = _keys(payloads)
+    problems: list[Discard | None] = []
     unique: dict[Hashable, BulkEvents] = {}
-    for key, payload, problem in zip(keys, payloads, problems, strict=True):
+    for key, payload in zip(keys, payloads, strict=True):
+        problem = event_problem(payload, now, times)
+        problems.append(problem)
         if problem is None and key not in unique:
             unique[key] = bulk_events(_profile(payload, None), event(payload, now))
     sent = send_rows(list(unique.values()), requests.bulk_create_events, account, LIMIT)
@@ -182,12 +184,15 @@ def _keys(payloads: Sequence[Payload]) -> list[Hashable]:
 
     Most ``unique_id`` occur once, and then nothing else needs to be looked at.
     """
-    times = Counter(payload.get("unique_id") for payload in payloads)
+    ids = [payload.get("unique_id") for payload in payloads]
+    if len(set(ids)) == len(ids):
+        return list(range(len(ids)))
+    times = Counter(ids)
     return [
         (payload.get(PROFILE_ID), person(payload["profile"]), payload["metric_name"], unique)
-        if (unique := payload.get("unique_id")) and times[unique] > 1
+        if unique and times[unique] > 1
         else index
-        for index, payload in enumerate(payloads)
+        for index, (payload, unique) in enumerate(zip(payloads, ids, strict=True))
     ]
 
 
