@@ -51,7 +51,7 @@ def with_reachable(payload: Payload) -> Payload:
     A phone number that cannot be read costs nobody what they decided about their e-mail: it is left
     out, and ``phone_number_ignored`` says so, as Klaviyo itself does.
     """
-    ready = with_identifiers(payload, frozenset(CHANNELS), on_bad_phone="drop")
+    ready = with_identifiers(payload, tuple(CHANNELS), on_bad_phone="drop")
     if payload.get("phone_number") and "phone_number" not in ready:
         ready[PHONE_IGNORED] = True
     return ready

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 from destination.delivery import Discard
@@ -13,13 +12,11 @@ from destination.fields.problem import seen
 from destination.klaviyo import email
 from destination.klaviyo.phone import to_e164
 
-NAMES: Final = ("id", "email", "phone_number", "external_id", "anonymous_id", "_kx")
-"""All identifiers of a profile, in the order in which Klaviyo prefers them."""
+PROFILE: Final = ("email", "phone_number", "external_id")
+"""What Segment's actions identify a profile by, in the order in which Klaviyo prefers them: it
+takes ``id`` before these, ``anonymous_id`` and ``_kx`` after them."""
 
-PROFILE: Final = frozenset({"email", "phone_number", "external_id"})
-"""What Segment's actions identify a profile by."""
-
-EVENT: Final = PROFILE | {"anonymous_id"}
+EVENT: Final = (*PROFILE, "anonymous_id")
 """What may identify the profile of an event."""
 
 _LONGEST_EXTERNAL_ID: Final = 255  # Segment's figure; Klaviyo publishes none
@@ -31,11 +28,11 @@ _PROFILE_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}|[A-Za-z0-9]{6}")
 def prepare_identifiers(
     payload: dict[str, Any],
     *,
-    allow: frozenset[str],
+    allow: Sequence[str],
     on_bad_phone: Literal["refuse", "drop"] = "refuse",
     is_email: Callable[[str], bool] = email.is_email,
 ) -> dict[str, str]:
-    """The identifiers of ``payload`` that are in ``allow``, in the order of ``NAMES``.
+    """The identifiers of ``payload`` that are in ``allow``, and in its order.
 
     ``country_code`` beside ``phone_number`` says how to read a national number. Empty ones are
     left out. A phone number that cannot be converted ends the row (``refuse``, as at Segment) or
@@ -46,12 +43,12 @@ def prepare_identifiers(
     ``invalid_external_id``, ``invalid_profile_id``, ``missing_identifier``.
     """
     found = with_identifiers(payload, allow, is_email, on_bad_phone=on_bad_phone)
-    return {name: found[name] for name in _in_order(allow) if name in found}
+    return {name: found[name] for name in allow if name in found}
 
 
 def with_identifiers(
     payload: dict[str, Any],
-    allow: frozenset[str],
+    allow: Sequence[str],
     is_email: Callable[[str], bool] = email.is_email,
     *,
     on_bad_phone: Literal["refuse", "drop"] = "refuse",
@@ -63,7 +60,7 @@ def with_identifiers(
     turned: dict[str, str | None] = {"country_code": None} if "country_code" in payload else {}
     some = False
     dropped: Discard | None = None
-    for name in _in_order(allow):
+    for name in allow:
         if name not in payload:
             continue
         value = payload[name]
@@ -101,13 +98,8 @@ def _turned(payload: dict[str, Any], turned: dict[str, str | None]) -> dict[str,
     return found
 
 
-@cache
-def _in_order(allow: frozenset[str]) -> tuple[str, ...]:
-    return tuple(name for name in NAMES if name in allow)
-
-
-def _missing(allow: frozenset[str]) -> Discard:
-    wanted = ", ".join(_in_order(allow))
+def _missing(allow: Sequence[str]) -> Discard:
+    wanted = ", ".join(allow)
     return Discard("missing_identifier", f"none of {wanted} has a value; map at least one")
 
 

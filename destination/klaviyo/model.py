@@ -185,7 +185,7 @@ def _metric(name: str) -> Data[Metric]:
 
 def bulk_events(who: Profile, attributes: EventAttributes) -> BulkEvents:
     """The entry of a bulk request for one event of a profile."""
-    return BulkEvents(OwnedEvents(Data(who), Data([Event(attributes)])))
+    return BulkEvents(OwnedEvents(Data(who), Data((Event(attributes),))))
 
 
 def short_id(text: str) -> str:

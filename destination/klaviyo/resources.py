@@ -57,7 +57,7 @@ class OwnedEvents(Struct, frozen=True, gc=False):
     """A profile and events of it."""
 
     profile: Data[Profile]
-    events: Data[list[Event]]
+    events: Data[tuple[Event, ...]]
 
 
 class BulkEvents(Struct, frozen=True, gc=False, tag_field="type", tag="event-bulk-create"):

@@ -21,7 +21,7 @@ NOBODY = Dropped("profile_not_found", "Klaviyo knows nobody by these identifiers
 
 def prepare(payload: Payload, now: float) -> Payload:
     """The payload with its identifiers checked. Raises ``Ended``."""
-    return with_decision(with_identifiers(payload, PROFILE | {"id", KX}), now, needed=False)
+    return with_decision(with_identifiers(payload, ("id", *PROFILE, KX)), now, needed=False)
 
 
 def perform(payload: Payload, account: Account) -> Outcome:

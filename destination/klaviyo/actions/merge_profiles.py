@@ -16,7 +16,7 @@ from destination.sending import Account
 
 KEPT = (EMAIL, PHONE, COUNTRY, EXTERNAL_ID, PROFILE_ID)
 PREVIOUS = "previous_"
-WHO = PROFILE | {"id"}
+WHO = ("id", *PROFILE)
 
 
 def prepare(payload: Payload, _now: float) -> Payload:

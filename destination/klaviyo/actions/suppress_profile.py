@@ -31,7 +31,7 @@ from destination.sending import Account, Request
 
 Build = Callable[[Iterable[str]], Request]
 
-BY_EMAIL = frozenset({"email"})
+BY_EMAIL = ("email",)
 
 
 def prepare(payload: Payload, now: float, *, needed: bool = False) -> Payload:

@@ -39,7 +39,7 @@ from destination.sending import Account
 
 LIMIT = BULK["bulk_create_events"]
 
-WHO = EVENT | {KX}
+WHO = (*EVENT, KX)
 """What identifies the profile of an event: also the token that Klaviyo puts on its links."""
 
 PROFILE_ID = "profile_id"
@@ -93,7 +93,7 @@ def prepare_event(payload: Payload, now: float) -> Payload:
 def _beside_id(payload: Payload) -> Payload:
     """The profile of a payload that has Klaviyo's own id, which is enough. Raises ``Ended``."""
     given = payload["profile"]
-    found = with_identifiers({**given, "id": payload[PROFILE_ID]}, WHO | {"id"})
+    found = with_identifiers({**given, "id": payload[PROFILE_ID]}, ("id", *WHO))
     return {**found, "id": given["id"]} if "id" in given else without(found, ["id"])
 
 

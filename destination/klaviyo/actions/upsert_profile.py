@@ -28,7 +28,7 @@ from destination.klaviyo.token import KX, KX_FIELD
 from destination.klaviyo.verdict import noted, verdict
 from destination.sending import Account
 
-WHO = PROFILE | {"id", KX}
+WHO = ("id", *PROFILE, KX)
 """What a profile may be known by."""
 
 

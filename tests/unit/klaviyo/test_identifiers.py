@@ -117,7 +117,7 @@ def test_the_length_of_an_external_id_is_counted_in_utf_16(external_id: str) -> 
 @pytest.mark.parametrize("profile_id", ["01GDDKASAP8TKDDA2GRZDSVP4H", "Y6nRLr"])
 def test_both_shapes_of_profile_ids_are_taken(profile_id: str) -> None:
     """Old profiles have six characters, new ones a ULID."""
-    assert prepare_identifiers({"id": profile_id}, allow=frozenset({"id"})) == {"id": profile_id}
+    assert prepare_identifiers({"id": profile_id}, allow=("id",)) == {"id": profile_id}
 
 
 def test_a_bad_phone_number_can_be_dropped_while_another_identifier_remains() -> None:
