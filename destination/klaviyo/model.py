@@ -145,14 +145,20 @@ _WHO = frozenset((*IDENTIFIERS, "anonymous_id", "_kx"))
 _KNOWN = EVENT_PROFILE | OPERATIONS.keys() | {"country_code"}
 
 
-def event_profile(fields: Json, shape: Shape | None, id: str = "") -> Profile:  # noqa: A002 - as above
-    """The profile resource inside an event.
+PROFILE_ID = "profile_id"
+"""The field of an event's payload that holds Klaviyo's own id of the profile; ``profile.id`` may be
+anybody's."""
+
+
+def event_profile(payload: Payload, shape: Shape | None) -> Profile:
+    """The profile resource of an event.
 
     Keys that Klaviyo has no attribute for become properties of the profile. ``shape`` is given
     for Create Event, whose place for ``meta`` depends on the revision; None for bulk events.
     """
+    fields, id_ = payload["profile"], payload.get(PROFILE_ID) or UNSET
     if _WHO.issuperset(fields):
-        return Profile(fields, id or UNSET)
+        return Profile(fields, id_)
     others = {name: value for name, value in fields.items() if name not in _KNOWN}
     found = attributes(fields, EVENT_PROFILE)
     if others:
@@ -160,8 +166,8 @@ def event_profile(fields: Json, shape: Shape | None, id: str = "") -> Profile:  
         found = {**found, "properties": {**others, **(own if isinstance(own, dict) else {})}}
     meta = patch(fields)
     if meta and shape is not None and shape.event_meta_inside:
-        return profile({**found, "meta": meta}, id=id)
-    return profile(found, id=id, meta=meta)
+        return Profile({**found, "meta": meta}, id_)
+    return Profile(found, id_, meta or UNSET)
 
 
 def event(payload: Payload, shape: Shape) -> EventAttributes:

@@ -13,6 +13,7 @@ from destination.klaviyo.batch import send_rows
 from destination.klaviyo.identifiers import EVENT, with_identifiers
 from destination.klaviyo.limits import BULK
 from destination.klaviyo.model import (
+    PROFILE_ID,
     bulk_events,
     digest,
     event,
@@ -31,8 +32,8 @@ from destination.klaviyo.payloads import (
     with_time,
     without,
 )
-from destination.klaviyo.resources import BulkEvents, Profile
-from destination.klaviyo.revision import Shape, shape
+from destination.klaviyo.resources import BulkEvents
+from destination.klaviyo.revision import shape
 from destination.klaviyo.token import KX, KX_FIELD, KX_IGNORED, token_refused
 from destination.klaviyo.verdict import noted_for, verdict, with_note
 from destination.sending import Account
@@ -41,9 +42,6 @@ LIMIT = BULK["bulk_create_events"]
 
 WHO = (*EVENT, KX)
 """What identifies the profile of an event: also the token that Klaviyo puts on its links."""
-
-PROFILE_ID = "profile_id"
-"""The payload field that holds Klaviyo's own id of the profile; ``profile.id`` may be anybody's."""
 
 PROFILE_FIELD = Field(
     "profile",
@@ -119,15 +117,10 @@ def perform(payload: Payload, account: Account) -> Outcome:
     problem = event_problem(payload, now, event_times(now, account.now))
     if problem:
         return problem
-    request = requests.create_event(event(payload, now), _profile(payload, now))
+    request = requests.create_event(event(payload, now), event_profile(payload, now))
     outcome = verdict(account.send(request), account.now)
     again = _again(payload, outcome)
     return with_note(perform(again, account), KX_IGNORED) if again else outcome
-
-
-def _profile(payload: Payload, shape: Shape | None) -> Profile:
-    """The profile resource of an event; see ``event_profile``."""
-    return event_profile(payload["profile"], shape, payload.get(PROFILE_ID) or "")
 
 
 def _again(payload: Payload, outcome: Outcome) -> Payload | None:
@@ -153,7 +146,7 @@ def perform_batch(payloads: Sequence[Payload], account: Account) -> list[Outcome
         problem = event_problem(payload, now, times)
         problems.append(problem)
         if problem is None and key not in unique:
-            unique[key] = bulk_events(_profile(payload, None), event(payload, now))
+            unique[key] = bulk_events(event_profile(payload, None), event(payload, now))
     sent = send_rows(list(unique.values()), requests.bulk_create_events, account, LIMIT)
     by_key = dict(zip(unique, sent, strict=True))
     outcomes = [
