@@ -244,7 +244,7 @@ def event_problem(payload: Payload, shape: Shape, times: tuple[str, str]) -> Dis
             f"{first[:4]} until a year from now",
             "time",
         )
-    who = payload.get("profile", {})
+    who = payload["profile"]
     if _WHO.issuperset(who) and _is_surely_small(who.values()):
         return None
     return _too_large("profile", who, EVENT_PROFILE_BYTES)
