@@ -11,9 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from destination.event import decode
+from destination.event import decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,8 @@ class Request:
 
     @property
     def json(self) -> Any:
-        """The body as plain JSON values: no structs."""
-        return msgspec.to_builtins(self.body)
+        """The body as plain JSON values, as whoever gets it will read it."""
+        return None if self.body is None else decode(encode(self.body))
 
 
 @dataclass(frozen=True, slots=True)

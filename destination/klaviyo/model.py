@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from destination.action import Payload
 from destination.delivery import Discard
@@ -22,7 +22,6 @@ from destination.klaviyo.resources import (
     Data,
     Event,
     EventAttributes,
-    Metric,
     OwnedEvents,
     Profile,
 )
@@ -185,8 +184,8 @@ def event(payload: Payload, shape: Shape) -> EventAttributes:
 
 
 @lru_cache(maxsize=1_024)
-def _metric(name: str) -> Data[Metric]:
-    return Data(Metric({"name": name}))
+def _metric(name: str) -> Raw:
+    return Raw(encode({"data": {"type": "metric", "attributes": {"name": name}}}))
 
 
 def bulk_events(who: Profile, attributes: EventAttributes) -> BulkEvents:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 T = TypeVar("T")
 
@@ -28,17 +28,13 @@ class Profile(Struct, frozen=True, gc=False, tag_field="type", tag="profile"):
     meta: dict[str, Any] | UnsetType = UNSET
 
 
-class Metric(Struct, frozen=True, gc=False, tag_field="type", tag="metric"):
-    """A metric, by its name."""
-
-    attributes: dict[str, str]
-
-
 class EventAttributes(Struct, frozen=True, gc=False):
-    """What an event says. ``profile`` is told inside it by Create Event, beside it in bulk."""
+    """What an event says. ``metric`` is written down already, since many events share one;
+    ``profile`` is told inside it by Create Event, beside it in bulk.
+    """
 
     properties: Any
-    metric: Data[Metric]
+    metric: Raw
     time: Any = UNSET
     value: Any = UNSET
     value_currency: Any = UNSET

@@ -131,10 +131,18 @@ def _compare_texts(field: Field, some: list[str], equal: bool) -> Matches:
     """Whether a field is one of some texts, or none of them."""
     if len(some) == 1:
         return _compare_text(field, some[0], equal)
-    read, texts = _reader(field), tuple(some)  # a set would refuse a list in the field
-    return (
-        (lambda event: read(event) in texts) if equal else (lambda event: read(event) not in texts)
-    )
+    texts = tuple(some)  # a set would refuse a list in the field
+    if len(field.place) > 1:
+        read = _reader(field)
+        return (
+            (lambda event: read(event) in texts)
+            if equal
+            else (lambda event: read(event) not in texts)
+        )
+    key = field.place[0]
+    if equal:
+        return lambda event: event.get(key) in texts
+    return lambda event: event.get(key) not in texts
 
 
 def _numeric(
