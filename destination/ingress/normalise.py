@@ -249,6 +249,9 @@ def _complete_context(body: dict[str, Any], kind: str, arrival: Arrival) -> None
 
 def _tell_membership(body: dict[str, Any]) -> None:
     """Write down where triggers can find it whether the person is in the event's audience."""
+    properties = body.get("properties")
+    if not (body["context"].get("personas") or (properties and properties.get("audience_key"))):
+        return  # it is about none: most events
     joined = membership(body)
     if joined is not None:
         body["context"] = {**body["context"], "membership": joined}

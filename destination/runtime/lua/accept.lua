@@ -9,9 +9,10 @@
 --            connection source targets, then per target:
 --            lane mapping wait_ms size
 --       then, until the end, per event:
---            kind digest content, then a row per target of the kind
---                              kind:    its number, from 1
---                              content: a digest of what the event says, '' for none
+--            head, then a row per target of the kind
+--                              head: the number of its kind, from 1, two bytes, high one first;
+--                                    its dedupe id, 16 bytes;
+--                                    a digest of what it says, up to its end, '' for none
 -- Returns one letter per event: A accepted, D duplicate, C duplicate in id that says something else.
 -- Keys: see store.py.
 --
@@ -72,9 +73,10 @@ end
 
 local answer = {}
 while at <= #ARGV do
-  local kind, digest, content = kinds[tonumber(ARGV[at])], ARGV[at + 1], ARGV[at + 2]
+  local head = ARGV[at]
+  local high, low, _, _, third, fourth = head:byte(1, 6)
+  local kind, digest, content = kinds[high * 256 + low], head:sub(3, 18), head:sub(19)
   local targets = kind.targets
-  local third, fourth = digest:byte(3, 4)
   local bucket = third % 16 * 256 + fourth  -- see dedupe_place in store.py
   local current, before = kind.current .. bucket, kind.before .. bucket
   local held = redis.call('HGET', before, digest)
@@ -97,13 +99,13 @@ while at <= #ARGV do
     kind.accepted = kind.accepted + 1
     for place = 1, #targets do
       local lane = targets[place].lane
-      lane.rows[#lane.rows + 1] = ARGV[at + 2 + place]
+      lane.rows[#lane.rows + 1] = ARGV[at + place]
       if #lane.rows == 1000 then  -- Lua's stack holds no more than about 8,000
         push(lane)
       end
     end
   end
-  at = at + 3 + #targets
+  at = at + 1 + #targets
 end
 
 local function add(key, field, by)
