@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 _MASK = ":***"
@@ -50,6 +51,7 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
     return (token.strip() or None) if scheme.lower() == "bearer" else None
 
 
+@lru_cache(maxsize=256)
 def _basic(authorization: str) -> str:
     """``user:password`` of ``Basic base64(user:password)`` without a final colon; empty without a
     user. The colon and the padding may be missing.

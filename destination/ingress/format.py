@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
+
 from destination.ingress.sent import Taken
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(msgspec.Struct, frozen=True):
     """One HTTP request of a caller, after size checks and inflating.
 
     ``path`` is the part that tells the call (``track``, ``batch``, ...); header names are lower
@@ -24,8 +25,8 @@ class Inbound:
     path: str
     body: bytes
     received_at: datetime
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    query: Mapping[str, str] = msgspec.field(default_factory=dict)
     ip: str = ""
 
 
@@ -59,8 +60,7 @@ class Limits:
 SEGMENT = Limits(event_bytes=32 << 10, body_bytes=500 << 10, batch_events=2_500)
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """What a request held. ``write_key`` is the key found in it, None where there was none."""
 
     events: tuple[Taken, ...]

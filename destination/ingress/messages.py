@@ -7,7 +7,7 @@ from typing import Any
 
 from destination.errors import Rejected
 from destination.event import Event, encode
-from destination.ingress.encoding import read_json
+from destination.ingress.encoding import may_be_deep, read_json
 from destination.ingress.format import Inbound, Limits, Parsed, Refused
 from destination.ingress.normalise import Arrival, Malformed, canonical
 from destination.ingress.sent import Sent, Taken, regular
@@ -82,7 +82,8 @@ def keep(
     events: list[Taken] = []
     refused: list[Refused] = []
     for index, text in enumerate(texts):
-        event = regular(text, sent) if len(text) <= limits.event_bytes else None
+        fine = len(text) <= limits.event_bytes and not may_be_deep(text)
+        event = regular(text, sent) if fine else None
         if event is not None:
             events.append(event)
             continue

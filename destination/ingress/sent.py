@@ -20,7 +20,6 @@ import msgspec
 
 from destination.errors import Rejected
 from destination.event import Event, decode
-from destination.ingress.encoding import may_be_deep
 from destination.ingress.normalise import CALLS, MAX_ID, Arrival, canonical
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -142,7 +141,9 @@ def glimpsed(place: tuple[str, ...]) -> bool:
 
 
 def regular(text: bytes, sent: Sent) -> SentEvent | None:
-    """The event whose JSON is ``text`` (valid UTF-8); None when it must be read in full."""
+    """The event whose JSON is ``text``, valid UTF-8 and not too deep; None when it must be read in
+    full.
+    """
     try:
         view: Any = _view(text)
     except (ValueError, RecursionError):  # it is read in full, and perhaps refused then
@@ -150,7 +151,7 @@ def regular(text: bytes, sent: Sent) -> SentEvent | None:
     kind = view["type"] = sent.call or view.get("type")
     person = view.get("userId") or view.get("anonymousId")
     properties, traits = bytes(view.get("properties", b"")), bytes(view.get("traits", b""))
-    if person is None or not _is_call(kind, view, traits) or may_be_deep(text):
+    if person is None or not _is_call(kind, view, traits):
         return None
     if not (_is_object(properties) and _is_object(traits)) or _may_name_audience(properties):
         return None

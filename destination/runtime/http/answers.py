@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
 from destination.errors import Rejected
@@ -16,8 +16,7 @@ BODY_SECONDS = 10.0
 """Seconds within which a caller must have sent a whole body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A JSON answer. Its body is always an object; an error has ``code`` and ``message``."""
 
     status: int

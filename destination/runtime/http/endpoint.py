@@ -43,6 +43,8 @@ class Endpoint(ABC):
             answer = await self.take_whole(scope, body)
         except Rejected as error:
             answer = refusal(error)
+        if not self.headers:
+            return answer
         return Answer(answer.status, answer.body, answer.headers + self.headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -77,7 +77,7 @@ class ShortcutProtocol(GuardedProtocol):
     async def _answer(self, cycle: RequestResponseCycle, endpoint: Endpoint) -> None:
         scope: Any = cycle.scope
         try:
-            if any(name.startswith(b"x-forwarded-") for name, _value in scope["headers"]):
+            if any(name[:12] == b"x-forwarded-" for name, _value in scope["headers"]):
                 await self._proxied(scope, _never, _never)
             answer = await endpoint.answer_whole(scope, bytes(cycle.body))
         except Exception as error:  # noqa: BLE001 whatever it is, the caller hears that it was us

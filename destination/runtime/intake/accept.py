@@ -60,8 +60,7 @@ class Entry(msgspec.Struct, frozen=True):
     content: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Counting:
+class Counting(msgspec.Struct, frozen=True):
     """Events that are only counted: refused ones, and those that no mapping wants."""
 
     source: str
@@ -70,8 +69,7 @@ class Counting:
     refused: int
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct):
     entries: Sequence[Entry]
     counting: Counting
     done: asyncio.Future[str]

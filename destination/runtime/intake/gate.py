@@ -38,6 +38,9 @@ BREATH = 500
 COMBINATIONS = 1000
 """Combinations of mappings that are kept ready for one source; real events have a few dozen."""
 
+RECOGNISED = 1000
+"""Spellings of right keys that are known at once: a password may stand behind a key."""
+
 LOGGED = 20
 """Refused events of one request that are logged; the answer lists and the counts count them all."""
 
@@ -99,6 +102,7 @@ class Gate:
             for source in settings.sources.values()
             for key in source.write_keys
         }
+        self._recognised: dict[str, Source] = {}
         self._secrets = {
             _digest(secret.get_secret_value()): source
             for source in settings.sources.values()
@@ -137,7 +141,14 @@ class Gate:
 
     def known(self, key: str | None) -> Source | None:
         """The source with this write key, None when there is none."""
-        return _owner(self._sources, key) if key else None
+        if not key:
+            return None
+        found = self._recognised.get(key)
+        if found is None:
+            found = _owner(self._sources, key)
+            if found and len(self._recognised) < RECOGNISED:
+                self._recognised[key] = found
+        return found
 
     def with_secret(self, secret: str) -> Source | None:
         """The source with this signing secret, None when there is none."""

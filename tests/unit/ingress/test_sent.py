@@ -166,14 +166,22 @@ def test_an_identify_with_traits_is_kept() -> None:
         b'"context":{"direct":true}',
         b'"writeKey":"k"',
         b'"userId":5,"anonymousId":null',
-        b'"properties":' + b"[" * 101 + b"]" * 101,
-        b'"properties":{"a":' + b"[" * 90 + b"]" * 90 + b',"b":' + b"[" * 90 + b"]" * 90 + b"}",
     ],
 )
 def test_what_a_glimpse_cannot_judge_is_read_in_full(part: bytes) -> None:
-    """Audiences, addresses, keys, odd ids, depth."""
+    """Audiences, addresses, keys, odd ids."""
     text = encode(USUAL)[:-1] + b"," + part + b"}"
     assert regular(text, Sent(0)) is None
+
+
+def test_what_may_be_too_deep_is_read_in_full() -> None:
+    """Whoever has so many brackets: they may stand beside each other."""
+    beside = {**USUAL, "properties": {name: json.loads("[" * 60 + "]" * 60) for name in "ab"}}
+    (event,) = parse(inbound(encode({"batch": [beside]})), "batch").events
+    assert isinstance(event, Event)
+    inside = encode({"batch": [USUAL]}).replace(b'"total":5', b'"a":' + b"[" * 101 + b"]" * 101)
+    with pytest.raises(Rejected, match="nests deeper"):
+        parse(inbound(inside), "batch")
 
 
 @pytest.mark.parametrize("end", [b"1e999", b"-1e999", b"9" * 5000])

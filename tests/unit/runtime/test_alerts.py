@@ -136,7 +136,7 @@ def test_an_alert_is_signed_as_standard_webhooks_say() -> None:
     arrived = dt.datetime.fromtimestamp(NOW, dt.UTC)
     asked = Inbound("standard", body, arrived, headers)
     assert standard.verify(asked, [SECRET], NOW, Options()).code == "verified"
-    changed = dataclasses.replace(asked, body=body + b" ")
+    changed = msgspec.structs.replace(asked, body=body + b" ")
     assert not standard.verify(changed, [SECRET], NOW, Options()).accepted
     assert "webhook-signature" not in headers_of(NOTICE.id, body, None, NOW)
 
