@@ -95,7 +95,7 @@ class Watch:
     async def _look(self) -> None:
         self._looked = time.monotonic()
         try:
-            info = await self._client.info("everything")
+            info = await self._info()
             trouble = trouble_in(info, self._settings) or await self._refusal()
         except Exception as error:  # noqa: BLE001 whatever it is, the next look comes
             trouble = Trouble("queue_unavailable", f"Redis does not answer: {type(error).__name__}")
@@ -105,6 +105,13 @@ class Watch:
             else:
                 log.info("accepting")
         self.trouble = trouble
+
+    async def _info(self) -> dict[str, Any]:
+        try:
+            return await self._client.info("everything")
+        except redis.exceptions.ConnectionError:
+            # A connection that ended while nobody used it says nothing of Redis; the next is new.
+            return await self._client.info("everything")
 
     async def _refusal(self) -> Trouble | None:
         """Why Redis takes no writes, which ``INFO`` does not tell: its last snapshot failed, it has

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import redis
 
 from destination.errors import Rejected
 from destination.runtime.intake.accept import accept_client
-from destination.runtime.watch import Trouble, Watch
+from destination.runtime.watch import EVERY, Trouble, Watch
 from destination.settings import load_settings
+from tests.acceptance.stack import free_port
 
 
 @pytest.fixture
@@ -63,3 +65,34 @@ def test_a_look_at_a_redis_that_is_well_leaves_nothing_behind(
     assert first_look(redis_url, tmp_path) is None
     assert changes() == before
     assert client.dbsize() == 0
+
+
+@pytest.fixture
+def tcp(client: redis.Redis) -> Iterator[str]:
+    """The same Redis by TCP, where redis-py does not see that an idle connection has ended."""
+    port = free_port()
+    client.config_set("port", port)
+    yield f"redis://127.0.0.1:{port}"
+    client.config_set("port", 0)
+
+
+def test_a_connection_that_ended_while_nobody_used_it_is_no_trouble(
+    tcp: str, client: redis.Redis, tmp_path: Path
+) -> None:
+    """As those end that a Redis with a ``timeout``, or a firewall, takes for forgotten."""
+
+    async def troubles() -> list[Trouble]:
+        asking = accept_client(tcp)
+        watch = Watch(asking, load_settings(folder=tmp_path, environ={}))
+        await watch.start()
+        client.client_kill_filter(_type="normal", skipme=True)
+        seen, end = [], time.monotonic() + 2 * EVERY
+        while time.monotonic() < end:
+            await asyncio.sleep(EVERY / 10)
+            if watch.trouble:
+                seen.append(watch.trouble)
+        watch.stop()
+        await asking.aclose()
+        return seen
+
+    assert asyncio.run(troubles()) == []
