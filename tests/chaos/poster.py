@@ -22,7 +22,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 @dataclass(frozen=True, slots=True)
 class Try:
     """One post: when it began (unix time), how long it took, its status (0: no answer), how many
-    messages it held, what ``Retry-After`` said, and the ``code`` of a refusal.
+    messages it held, what ``Retry-After`` said, and ``code`` and ``message`` of a refusal.
     """
 
     t: float
@@ -31,6 +31,7 @@ class Try:
     number: int = 0
     retry_after: str = ""
     code: str = ""
+    message: str = ""
 
 
 @dataclass(slots=True)
@@ -180,13 +181,13 @@ class Poster:
     ) -> tuple[Try, http.client.HTTPConnection]:
         body = json.dumps({"batch": [posted.message.body for posted in batch]})
         started, clock = time.time(), time.monotonic()
-        retry_after = code = ""
+        retry_after = code = message = ""
         try:
             connection.request("POST", "/v1/batch", body, self._headers)
             answer = connection.getresponse()
             said = answer.read()
             status = answer.status
-            code = "" if status < 300 else _code(said)
+            code, message = ("", "") if status < 300 else _refusal(said)
             retry_after = answer.getheader("Retry-After", "")
             if answer.will_close:
                 connection.close()
@@ -194,7 +195,8 @@ class Poster:
             status = 0
             connection.close()
             connection = self._connection()
-        tried = Try(started, time.monotonic() - clock, status, len(batch), retry_after, code)
+        took = time.monotonic() - clock
+        tried = Try(started, took, status, len(batch), retry_after, code, message)
         self.trips.append(tried)
         for posted in batch:
             posted.tries.append(tried)
@@ -206,10 +208,12 @@ class Poster:
         return http.client.HTTPConnection(host, port, timeout=self._timeout)
 
 
-def _code(body: bytes) -> str:
-    """The code of a refusal; empty where there is none."""
+def _refusal(body: bytes) -> tuple[str, str]:
+    """The code and the message of a refusal; empty where there are none."""
     try:
         said = json.loads(body)
     except ValueError:
-        return ""
-    return str(said.get("code", "")) if isinstance(said, dict) else ""
+        said = None
+    if not isinstance(said, dict):
+        return "", ""
+    return str(said.get("code", "")), str(said.get("message", ""))

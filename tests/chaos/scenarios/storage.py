@@ -78,6 +78,7 @@ def redis_refuses_in_all_ways(ordeal: Ordeal) -> None:
     """A replica, busy with a script, asking for a password, without enough replicas."""
     installation = ordeal.installation
     client = installation.client()
+    installation.disturb("redis refuses")
     with ordeal.posting(200, batch=4):
         client.config_set("min-replicas-to-write", 1)
         time.sleep(2)
@@ -92,6 +93,7 @@ def redis_refuses_in_all_ways(ordeal: Ordeal) -> None:
         client.client_kill_filter(_type="normal", skipme=True)
         time.sleep(2)
         client.config_set("requirepass", "")
+    installation.disturb("end of redis refuses")
     installation.count("redis refuses", 4)
 
 
@@ -109,6 +111,7 @@ def redis_that_cannot_save(ordeal: Ordeal) -> None:
     dump = Path(client.config_get("dir")["dir"]) / client.config_get("dbfilename")["dbfilename"]
     dump.unlink(missing_ok=True)
     dump.mkdir()
+    installation.disturb("redis cannot save")
     client.config_set("save", "1 1")
     client.bgsave()
     try:
@@ -123,6 +126,7 @@ def redis_that_cannot_save(ordeal: Ordeal) -> None:
         until(lambda: _ready(installation) == 200, 10, "/ready goes on saying 503")
     finally:
         client.config_set("save", "")
+    installation.disturb("end of redis cannot save")
     installation.count("snapshot failed", 1)
 
 
@@ -144,7 +148,7 @@ is room for a second's events between the watermark, looked at twice a second, a
 """
 
 
-@scenario("F08", patience=120)
+@scenario("F08", patience=120, alone=True)
 def redis_filling_up(ordeal: Ordeal) -> None:
     """Klaviyo is silent and events go on coming: 503 long before Redis itself must refuse."""
     installation = ordeal.installation
@@ -154,15 +158,15 @@ def redis_filling_up(ordeal: Ordeal) -> None:
     for name in fillers:
         client.set(name, b"x" * 1_000_000)
     client.config_set("maxmemory", FULL)
-    filling = [message("track", n, n % 40, tag="fill", filler="x" * 10_000) for n in range(2_500)]
+    filling = [message("track", n, n % 40, tag="fill", filler="x" * 10_000) for n in range(6_000)]
     try:
         with ordeal.posting(filling, threads=1, patience=120) as poster:
             with installation.stopped("sandbox"):
                 until(lambda: any(each.status == 503 for each in poster.trips), 60, "never refused")
                 time.sleep(3)
             assert poster.answered() < len(filling), "all was accepted"
-        codes = {each.code for each in poster.trips if each.status == 503}
-        assert codes == {"queue_full"}, f"refused as {codes}"
+        refusals = {(each.code, each.message) for each in poster.trips if each.status == 503}
+        assert {code for code, _message in refusals} == {"queue_full"}, f"refused as {refusals}"
     finally:
         client.config_set("maxmemory", 0)
         client.delete(*fillers)
