@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from destination.event import encode
+from destination.event import decode, encode
 
 
 def configure(level: str, form: str) -> None:
@@ -49,8 +49,9 @@ def configure(level: str, form: str) -> None:
     root.setLevel(logging.WARNING)
 
 
-def log_all(event: str, entries: Sequence[dict[str, Any]]) -> None:
-    """A line for each of ``entries`` at level ``info``, all of one instant and written at once.
+def log_all(event: str, entries: Sequence[bytes]) -> None:
+    """A line for each of ``entries``, JSON objects, at level ``info``, all of one instant and written
+    at once.
 
     A line by itself costs about 40 µs, more than all else that is done for a delivery.
     """
@@ -59,11 +60,11 @@ def log_all(event: str, entries: Sequence[dict[str, Any]]) -> None:
     out = _Json.out
     if out is None:
         for entry in entries:
-            log.info(event, **entry)
+            log.info(event, **decode(entry))
         return
     time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    end = {"event": event, "level": "info", "time": time}
-    out.write(b"".join([encode({**entry, **end}) + b"\n" for entry in entries]))
+    end = encode({"event": event, "level": "info", "time": time})[1:] + b"\n"
+    out.write(b"".join([b"%b,%b" % (entry[:-1], end) for entry in entries]))
     out.flush()
 
 

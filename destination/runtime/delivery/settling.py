@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -47,7 +47,7 @@ class Settling:
     _waiting: set[str] = field(default_factory=set)
     _kept: set[str] = field(default_factory=set)
     _jobs: set[str] = field(default_factory=set)
-    _lines: list[dict[str, Any]] = field(default_factory=list)
+    _lines: list[bytes] = field(default_factory=list)
     _rows: int = 0
     _hold: float | None = None
     _reason: str = ""
@@ -226,7 +226,7 @@ class Settling:
 
     def _tell(self, row: Row, outcome: str, code: str, note: str, seen: list[Exchange]) -> None:
         action, version = self._made_by(row)
-        said = {
+        told = {
             "connection": self.connection,
             "mapping": row.mapping,
             "version": version,
@@ -237,10 +237,12 @@ class Settling:
             "code": code,
             "attempt": row.attempts + 1,
             "requests": [[each.method, each.path, each.status] for each in seen[-5:]],
+            "seconds": round(sum([each.seconds for each in seen]), 3),
         }
-        seconds = round(sum([each.seconds for each in seen]), 3)
-        self._lines.append({**said, "seconds": seconds})
+        line = encode(told)
+        self._lines.append(line)
         if len(self._lines) <= RECENT:
             # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
             shown = note[:200] if outcome in {"delivered", "dropped"} else ""
-            self.record.log(encode({**said, "note": shown, "time": self.now, "person": row.person}))
+            more = encode({"note": shown, "time": self.now, "person": row.person})
+            self.record.log(b"%b,%b" % (line[:-1], more[1:]))
