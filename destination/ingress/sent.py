@@ -42,7 +42,11 @@ class Sent(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def body(self, text: bytes | msgspec.Raw) -> dict[str, Any]:
         """The canonical event. Raises ``msgspec.DecodeError`` for a number that no double holds."""
-        return canonical(decode(text), _arrival(self), self.call).body
+        return self.completed(decode(text))
+
+    def completed(self, message: Any) -> dict[str, Any]:
+        """The canonical event of the message as it was sent, read already."""
+        return canonical(message, _arrival(self), self.call).body
 
 
 def milliseconds(moment: datetime) -> int:
@@ -93,6 +97,10 @@ class _Object(TypedDict):
     """Any object; nothing in it is looked at."""
 
 
+class _Metadata(TypedDict, total=False):
+    writeKey: None
+
+
 class _Context(TypedDict, total=False):
     source: Any
     personas: None  # what is about an audience is to be told whether its person is in it
@@ -120,6 +128,7 @@ _View = TypedDict(
         "integrations": dict[str, Any] | None,
         "__segment_id": Any,
         "writeKey": None,  # a key is not to be stored
+        "_metadata": _Metadata | None,
     },
     total=False,
 )

@@ -51,7 +51,7 @@ class Erased:
         times = [_happened(row) for row in rows]
         for number, row in enumerate(rows):
             if times[number] <= newest:  # seldom, and it takes long to go through an event
-                body = row.body()
+                body = row.searched()
                 marks[number] += [] if _asks_for_deletion(body) else _marks_in(body)
         asked = sorted(set().union(*marks))
         known = dict(zip(asked, self._moments.recall(asked), strict=True))
@@ -89,7 +89,7 @@ _times = msgspec.json.Decoder(_Times)
 def _happened(row: Row) -> float:
     """When an event happened, by its own time, else by ours; for ever later where none is told."""
     try:
-        told = msgspec.convert(row.body(), _Times) if row.sent else _times.decode(row.event)
+        told = msgspec.convert(row.searched(), _Times) if row.sent else _times.decode(row.event)
     except msgspec.DecodeError:  # a ValidationError is one
         return float("inf")
     for text in (told.timestamp, told.receivedAt):

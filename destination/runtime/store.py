@@ -58,6 +58,7 @@ Redis: about 26 bytes per dedupe id, where a key of its own takes 100 and more.
 from __future__ import annotations
 
 import hashlib
+import json
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -136,6 +137,13 @@ class Row(msgspec.Struct, omit_defaults=True):
             return self.sent.body(self.event) if self.sent else decode(self.event)
         except (ValueError, RecursionError, Malformed):  # msgspec's errors are ValueErrors
             return bytes(self.event).decode("utf-8", "replace")
+
+    def searched(self) -> Any:
+        """As ``body``, for who looks for a person in it: what no double holds is a text there."""
+        body = self.body()
+        if self.sent and isinstance(body, str):
+            return self.sent.completed(json.loads(body, parse_int=str, parse_float=str))
+        return body
 
     @property
     def route(self) -> str:

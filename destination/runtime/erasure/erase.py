@@ -141,8 +141,11 @@ class Erasure:
 
     def _wanted(self, row: Row, message: str = "") -> bool:
         """Whether a row goes. What takes something back stays until it is delivered."""
-        body = row.body()
-        if not self.subject.concerns(body) and not self.subject.mentioned(message):
+        body = row.searched()
+        # As it was sent, it may hold what its canonical form leaves out.
+        sent = bytes(row.event).decode("utf-8", "replace") if row.sent else ""
+        who = self.subject
+        if not (who.concerns(body) or who.mentioned(message) or who.mentioned(sent)):
             return False
         if self.at + SKEW < _received(body) <= time.time():
             return False

@@ -89,11 +89,13 @@ def accept_client(url: str) -> redis.asyncio.Redis:
 class _Packed:
     """Writes commands of many arguments in a fifth of the time that redis-py and hiredis take."""
 
+    encoder: Any
+
     def pack_command(self, *args: Any) -> list[bytes]:
         words = [*args[0].split(), *args[1:]] if isinstance(args[0], str) else args
         parts = [b"*%d\r\n" % len(words)]
         for word in words:
-            text = word if isinstance(word, bytes) else str(word).encode()
+            text = word if isinstance(word, bytes) else self.encoder.encode(word)
             parts += (b"$%d\r\n" % len(text), text, b"\r\n")
         return [b"".join(parts)]
 

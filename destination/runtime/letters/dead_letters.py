@@ -55,7 +55,7 @@ class Selection:
             and (not self.mappings or letter.mapping in self.mappings)
             and (not self.source or letter.row.source == self.source)
             and self.since <= letter.time <= self.until
-            and (self.who is None or self.who.concerns(letter.row.body()))
+            and (self.who is None or self.who.concerns(letter.row.searched()))
         )
 
 

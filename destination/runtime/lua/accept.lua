@@ -12,7 +12,8 @@
 --            head, then a row per target of the kind
 --                              head: the number of its kind, from 1, two bytes, high one first;
 --                                    its dedupe id, 16 bytes;
---                                    a digest of what it says, up to its end, '' for none
+--                                    a digest of what it says, up to its end, '' for none;
+--                                    those of equal length can be compared
 -- Returns one letter per event: A accepted, D duplicate, C duplicate in id that says something else.
 -- Keys: see store.py.
 --
@@ -85,7 +86,7 @@ while at <= #ARGV do
   end
   if held then
     kind.duplicate = kind.duplicate + 1
-    if held == content or held == '' or content == '' then
+    if held == content or #held ~= #content then  -- told in different ways, or not at all
       answer[#answer + 1] = 'D'
     else
       answer[#answer + 1] = 'C'

@@ -165,6 +165,7 @@ def test_an_identify_with_traits_is_kept() -> None:
         b'"properties":{"audience_\\u006bey":"a","a":true}',
         b'"context":{"direct":true}',
         b'"writeKey":"k"',
+        b'"_metadata":{"writeKey":"k"}',
         b'"userId":5,"anonymousId":null',
     ],
 )

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from destination.errors import Rejected
 from destination.event import encode
+from destination.ingress.sent import Sent
 from destination.klaviyo.consent import marks
 from destination.runtime.conflicts import Conflict, conflicts, conflicts_key
 from destination.runtime.counts import imbalance, read_counts
@@ -221,6 +222,28 @@ def test_nothing_of_a_person_is_left_anywhere(
     assert receipt.dedupe == len(THEIRS)
     assert EMAIL not in repr(receipt)
     assert USER not in repr(receipt)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"userId":"u-7","n":1e999',
+        b'"userId":"x","n":1e999,"traits":{"phone":"+14155550100"}',
+        b'"userId":"x","n":1e999,"traits":{"email":"j\\u0061ne@acme.io"}',
+        b'"userId":"x","traits":{"email":"jane@acme.io"},"traits":{"a":1}',
+        b'"userId":"x","_metadata":{"email":"jane@acme.io"}',
+    ],
+)
+def test_a_person_is_found_in_an_event_as_it_was_sent(
+    redis_url: str, client: redis.Redis, scripts: Scripts, installed: Settings, members: bytes
+) -> None:
+    """Also where it cannot be read, and in what its canonical form leaves out."""
+    text = b'{"type":"track","messageId":"s-1","event":"Sent",%b}' % members
+    who = Subject(email="jane@acme.io", phone="14155550100", user_id="u-7")
+    kept = Row(msgspec.Raw(text), "s-1", "web", "p", sent=Sent(1_700_000_000_000), mapping="a")
+    stored(scripts, redis_url, kept)
+    assert erased(scripts, installed, who).pending == 1
+    assert traces(client, "Sent") == []
 
 
 def test_a_dry_run_tells_the_numbers_and_changes_nothing(
