@@ -12,6 +12,8 @@ key                                     type    meaning
                                                 a digest of what the event said)
 ``destination:C:lane:L``                list    rows to deliver, first accepted first
 ``destination:C:lease:L``               string  token of the worker that has the lane, with a TTL
+``destination:C:handed:L``              string  a job for the lane is on its way to a worker, with a
+                                                TTL
 ``destination:C:hold:L``                string  reason for which the lane waits, with a TTL
 ``destination:C:patient:L``             string  rows that find the lane idle wait, with a TTL
 ``destination:C:parked:L``              zset    person -> ms at which their rows may go on (inf: when

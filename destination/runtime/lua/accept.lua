@@ -136,7 +136,8 @@ for member, lane in pairs(lanes) do
     local own, name = lane.own, lane.name
     redis.call('SADD', prefix .. 'lanes', member)
     -- A lane that waits for a pause or for its worker keeps the time that those have set.
-    if redis.call('EXISTS', own .. 'hold:' .. name, own .. 'lease:' .. name, own .. 'halt') > 0 then
+    if redis.call('EXISTS', own .. 'hold:' .. name, own .. 'lease:' .. name,
+        own .. 'handed:' .. name, own .. 'halt') > 0 then
       redis.call('ZADD', prefix .. 'due', 'NX', now + lane.wait, member)
     elseif lane.length >= lane.size or (lane.wait <= short_wait
         and redis.call('EXISTS', own .. 'patient:' .. name) == 0) then

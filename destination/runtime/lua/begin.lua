@@ -13,6 +13,7 @@ local due, member = prefix .. 'due', connection .. '\t' .. name
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+redis.call('DEL', own .. 'handed:' .. name)
 local halt = redis.call('HGET', own .. 'halt', 'probe_at')
 if halt then
   local turn = 0

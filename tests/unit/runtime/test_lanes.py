@@ -218,6 +218,34 @@ def test_a_lost_job_costs_time_only(redis_url: str, scripts: Scripts) -> None:
     assert scripts.run("dispatch", [PREFIX, 10, 60_000]) == [b"acme\tm"]
 
 
+def test_a_lane_on_its_way_to_a_worker_is_not_handed_out_for_every_row(
+    redis_url: str, client: redis.Redis, scripts: Scripts
+) -> None:
+    """A flood would put dozens of jobs for one lane in front of everybody else's."""
+    hand_out = [PREFIX, 10, 60_000]
+    store(redis_url, [entry("e1")])
+    assert scripts.run("dispatch", hand_out) == [b"acme\tm"]
+    store(redis_url, [entry("e2")])
+    assert scripts.run("dispatch", hand_out) == []
+    assert 0 < client.pttl(f"{PREFIX}acme:handed:m") <= 5_000
+    mine = taken(scripts)
+    assert len(mine.read(9)) == 2
+    mine.release()
+    assert scripts.run("dispatch", hand_out) == [b"acme\tm"]
+
+
+def test_a_lane_whose_job_is_lost_is_handed_out_for_the_next_row(
+    redis_url: str, client: redis.Redis, scripts: Scripts
+) -> None:
+    """As soon as the job had time enough."""
+    hand_out = [PREFIX, 10, 60_000]
+    store(redis_url, [entry("e1")])
+    assert scripts.run("dispatch", hand_out) == [b"acme\tm"]
+    client.delete(f"{PREFIX}acme:handed:m")  # its time is over
+    store(redis_url, [entry("e2")])
+    assert scripts.run("dispatch", hand_out) == [b"acme\tm"]
+
+
 def test_the_sweeper_finds_a_lane_that_nothing_would_wake(redis_url: str, scripts: Scripts) -> None:
     """Whatever took it out of the due set."""
     store(redis_url, [entry("e1")])
