@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType
 from typing import Any, Literal
 
 from destination.mapping.budget import UNMETERED
@@ -32,9 +34,9 @@ def as_predicate(trigger: Trigger) -> Matches:
     """``matches(event)`` for ``trigger``."""
     match trigger:
         case And(parts):
-            return _all(_predicates(parts, "!="))
+            return _joined("and", parts)
         case Or(parts):
-            return _any(_predicates(parts, "="))
+            return _joined("or", parts)
         case Not(part):
             inner = as_predicate(part)
             return lambda event: not inner(event)
@@ -44,51 +46,62 @@ def as_predicate(trigger: Trigger) -> Matches:
             return _find(trigger)
 
 
-def _predicates(parts: tuple[Trigger, ...], sign: Literal["=", "!="]) -> tuple[Matches, ...]:
-    """The predicates of ``parts``. Those that compare one field with texts by ``sign`` become
-    one, which looks the field up once.
+def _joined(word: Literal["and", "or"], parts: tuple[Trigger, ...]) -> Matches:
+    """One function for all ``parts``. Those that compare one field with texts become one condition,
+    which looks the field up once.
+
+    Only this module's own words become source text: what the trigger holds is reached by a name.
     """
+    sign = "!=" if word == "and" else "="
     texts: dict[Field, list[str]] = {}
     others: list[Trigger] = []
     for part in parts:
-        if isinstance(part, Compare) and part.operator == sign and isinstance(part.value, str):
+        if isinstance(part, Compare) and isinstance(part.value, str) and part.operator == sign:
             texts.setdefault(part.field, []).append(part.value)
         else:
             others.append(part)
-    compared = [_compare_texts(field, some, sign == "=") for field, some in texts.items()]
-    return (*map(as_predicate, others), *compared)
-
-
-def _all(tests: tuple[Matches, ...]) -> Matches:
-    if len(tests) == 1:
-        return tests[0]
-    if len(tests) == 2:
-        first, second = tests
-        return lambda event: first(event) and second(event)
-
-    def matches(event: dict[str, Any]) -> bool:
-        for test in tests:  # noqa: SIM110  a generator costs more than the loop
-            if not test(event):
-                return False
-        return True
-
+    names: dict[str, Any] = {"str": str}
+    conditions = [_condition(part, names) for part in others]
+    conditions += [_among(field, some, sign == "=", names) for field, some in texts.items()]
+    code = _compiled(f"lambda event: {f' {word} '.join(conditions)}")
+    matches: Matches = eval(code, names)  # noqa: S307  the source holds no user text, see above
     return matches
 
 
-def _any(tests: tuple[Matches, ...]) -> Matches:
-    if len(tests) == 1:
-        return tests[0]
-    if len(tests) == 2:
-        first, second = tests
-        return lambda event: first(event) or second(event)
+@lru_cache(maxsize=256)
+def _compiled(source: str) -> CodeType:
+    # Triggers of one shape share their source, because their values are not part of it.
+    return compile(source, "<trigger>", "eval")
 
-    def matches(event: dict[str, Any]) -> bool:
-        for test in tests:  # noqa: SIM110  a generator costs more than the loop
-            if test(event):
-                return True
-        return False
 
-    return matches
+def _condition(part: Trigger, names: dict[str, Any]) -> str:
+    """The source of one condition: a comparison with a text, which most are, costs no call."""
+    if isinstance(part, Compare) and isinstance(part.value, str):
+        sign = "==" if part.operator == "=" else "!="
+        return f"{_value(part.field, names)} {sign} {_name(part.value, names)}"
+    return f"{_name(as_predicate(part), names)}(event)"
+
+
+def _among(field: Field, some: list[str], equal: bool, names: dict[str, Any]) -> str:
+    """The source of: ``field`` is one of ``some``, or none of them."""
+    value, texts = _value(field, names), _name(frozenset(some), names)
+    if equal:
+        return f"((v := {value}).__class__ is str and v in {texts})"
+    return f"((v := {value}).__class__ is not str or v not in {texts})"
+
+
+def _value(field: Field, names: dict[str, Any]) -> str:
+    """The source of what ``field`` holds."""
+    if len(field.place) == 1:
+        return f"event.get({_name(field.place[0], names)})"
+    return f"{_name(_reader(field), names)}(event)"
+
+
+def _name(value: object, names: dict[str, Any]) -> str:
+    """The name under which the source reaches ``value``."""
+    name = f"n{len(names)}"
+    names[name] = value
+    return name
 
 
 def _reader(field: Field) -> Callable[[dict[str, Any]], Any]:
@@ -104,7 +117,7 @@ def _reader(field: Field) -> Callable[[dict[str, Any]], Any]:
 def _compare(condition: Compare) -> Matches:
     value = condition.value
     if isinstance(value, str):
-        return _compare_text(condition.field, value, condition.operator == "=")
+        return _joined("and", (condition,))
     read = _reader(condition.field)
     if value is None:
         wanted = condition.operator == "!="
@@ -115,34 +128,6 @@ def _compare(condition: Compare) -> Matches:
         return _numeric(read, _ORDERS[condition.operator], value)
     same = operator.eq if condition.operator == "=" else operator.ne
     return _numeric(read, same, value)
-
-
-def _compare_text(field: Field, text: str, equal: bool) -> Matches:
-    if len(field.place) > 1:
-        read = _reader(field)
-        return (lambda event: read(event) == text) if equal else (lambda event: read(event) != text)
-    key = field.place[0]
-    if equal:
-        return lambda event: event.get(key) == text
-    return lambda event: event.get(key) != text
-
-
-def _compare_texts(field: Field, some: list[str], equal: bool) -> Matches:
-    """Whether a field is one of some texts, or none of them."""
-    if len(some) == 1:
-        return _compare_text(field, some[0], equal)
-    texts = tuple(some)  # a set would refuse a list in the field
-    if len(field.place) > 1:
-        read = _reader(field)
-        return (
-            (lambda event: read(event) in texts)
-            if equal
-            else (lambda event: read(event) not in texts)
-        )
-    key = field.place[0]
-    if equal:
-        return lambda event: event.get(key) in texts
-    return lambda event: event.get(key) not in texts
 
 
 def _numeric(

@@ -58,6 +58,31 @@ def test_trigger_matches(trigger: str, matched: bool) -> None:
     assert compile_trigger(trigger)(ORDER) is matched
 
 
+@pytest.mark.parametrize("value", [["A"], {"A": 1}, 7, True, None])
+def test_value_that_is_no_text_is_none_of_several_texts(value: object) -> None:
+    """Whatever stands where a text is expected, a list included, is compared and not refused."""
+    for field, event in (("event", {"event": value}), ("traits.a", {"traits": {"a": value}})):
+        assert compile_trigger(f'{field} = "A" or {field} = "B"')(event) is False
+        assert compile_trigger(f'{field} != "A" and {field} != "B"')(event) is True
+
+
+def test_texts_and_names_of_a_trigger_are_only_compared() -> None:
+    """What reads like Python is a text like any other."""
+    code = "' or event or '__import__(os)"
+    matches = compile_trigger(f'event = "{code}" and message.n0 = "v" and message.v != "str"')
+    assert matches({"event": code, "n0": "v"}) is True
+    assert matches({"event": "x", "n0": "v"}) is False
+
+
+@pytest.mark.parametrize("word", ["and", "or"])
+def test_longest_trigger_can_be_used(word: str) -> None:
+    """As many conditions as fit in 10,000 characters."""
+    most = 10_000 // len(f"name < 1 {word} ")
+    matches = compile_trigger(f" {word} ".join(["name < 1"] * most))
+    assert matches({"name": 0}) is True
+    assert matches({"name": 1}) is False
+
+
 @pytest.mark.parametrize(
     ("trigger", "column", "said"),
     [
