@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from sys import intern
 from types import CodeType
 from typing import Any
 
@@ -117,7 +118,7 @@ class _Writer:
             condition = ""
             if not plan.keep and may_be_missing(member):
                 condition = f"if {value} is not MISSING: "
-            self.lines.append(f"{condition}{result}[{self._bind('k', name)}] = {value}")
+            self.lines.append(f"{condition}{result}[{self._key(name)}] = {value}")
         return result
 
     def _checked(self, plan: Checked) -> str:
@@ -126,7 +127,7 @@ class _Writer:
         for name, member, check in plan.members:
             value = self.write(member)
             here = f"if {value} is not MISSING: " if may_be_missing(member) else ""
-            put = f"{result}[{self._bind('k', name)}] = {value}"
+            put = f"{result}[{self._key(name)}] = {value}"
             if check is None or isinstance(member, Checked):
                 self.lines.append(here + put)
                 continue
@@ -137,7 +138,7 @@ class _Writer:
                 here = f"el{here}" if here else "else: "
             self.lines.append(f"{here}{self._bind('f', check.put)}({result}, {value}, problems)")
         for name, missing in plan.required:
-            absent = f"{self._bind('k', name)} not in {result}"
+            absent = f"{self._key(name)} not in {result}"
             self.lines.append(f"if {absent}: problems.append({self._bind('p', missing)})")
         return result
 
@@ -146,7 +147,7 @@ class _Writer:
         for end, segment in enumerate(segments, 1):
             prefix = segments[:end]
             if prefix not in self.found:
-                key = self._bind("k", segment)
+                key = self._key(segment)
                 member = f"{parent}.get({key}, MISSING)"
                 if parent not in self.dicts:
                     member += (
@@ -161,6 +162,10 @@ class _Writer:
         name = f"v{len(self.lines)}"
         self.lines.append(f"{name} = {expression}")
         return name
+
+    def _key(self, name: str) -> str:
+        # Interned like the names in our code, so that a payload's members are found by identity.
+        return self._bind("k", intern(name))
 
     def _bind(self, prefix: str, value: Any) -> str:
         name = f"{prefix}{len(self.names)}"
