@@ -257,7 +257,7 @@ class _Run:
             outcomes = [self._outcome(error)] * len(members)
         for i, outcome in zip(members, outcomes, strict=True):
             self._outcomes[i] = outcome
-            if isinstance(outcome, (Halt, Retry)):
+            if self._stop is None and isinstance(outcome, (Halt, Retry)):
                 self._heed(outcome)
 
     def singles(self, members: list[int]) -> None:

@@ -64,11 +64,11 @@ def with_identifiers(
         if name not in payload:
             continue
         value = payload[name]
-        if not value and (value is None or value == ""):
-            turned[name] = None
-            continue
-        if name in _PLAIN and value.__class__ is str and len(value) <= _SURELY_SHORT:
+        if name in _PLAIN and value.__class__ is str and 0 < len(value) <= _SURELY_SHORT:
             some = True
+            continue
+        if value is None or value == "":
+            turned[name] = None
             continue
         if name == "email":
             read = _email(value, is_email)

@@ -7,7 +7,7 @@ built from a list of the keys it may have.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -137,10 +137,11 @@ def person(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     )
 
 
-_SURELY_SMALL = EVENT_PROFILE_BYTES // 8
-"""Characters of a few identifiers: one is six bytes at the most, where it is escaped."""
-
 _WHO = frozenset((*IDENTIFIERS, "anonymous_id", "_kx"))
+_SURELY_SHORT = EVENT_PROFILE_BYTES // (8 * len(_WHO))
+"""Characters of an identifier with which all of them together cannot be too much: one character is
+six bytes at the most, where it is escaped."""
+
 _KNOWN = EVENT_PROFILE | OPERATIONS.keys() | {"country_code"}
 
 
@@ -244,19 +245,10 @@ def event_problem(payload: Payload, shape: Shape, times: tuple[str, str]) -> Dis
             "time",
         )
     who = payload["profile"]
-    if _WHO.issuperset(who) and _is_surely_small(who.values()):
-        return None
-    return _too_large("profile", who, EVENT_PROFILE_BYTES)
-
-
-def _is_surely_small(values: Iterable[Any]) -> bool:
-    """Whether these cannot be too much, told without writing them down: most profiles of events."""
-    characters = 0
-    for value in values:
-        if value.__class__ is not str:
-            return False
-        characters += len(value)
-    return characters < _SURELY_SMALL
+    for name, value in who.items():
+        if name not in _WHO or value.__class__ is not str or len(value) > _SURELY_SHORT:
+            return _too_large("profile", who, EVENT_PROFILE_BYTES)
+    return None  # a few short identifiers, as most: told without writing them down
 
 
 def event_times(shape: Shape, now: float) -> tuple[str, str]:

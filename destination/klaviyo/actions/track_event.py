@@ -11,7 +11,7 @@ from destination.fields import Field
 from destination.klaviyo import requests
 from destination.klaviyo.batch import send_rows
 from destination.klaviyo.identifiers import EVENT, with_identifiers
-from destination.klaviyo.limits import BULK
+from destination.klaviyo.limits import BULK, UNIQUE_ID
 from destination.klaviyo.model import (
     PROFILE_ID,
     bulk_events,
@@ -104,8 +104,8 @@ def identified(payload: Payload) -> Payload:
     """
     given = payload.get("unique_id")
     if given:
-        unique = short_id(given)
-        return payload if unique == given else {**payload, "unique_id": unique}
+        short = len(given) <= UNIQUE_ID
+        return payload if short else {**payload, "unique_id": short_id(given)}
     if "time" in payload:
         return {**payload, "unique_id": digest(payload)}
     return without(payload, ["unique_id"])

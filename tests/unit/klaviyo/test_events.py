@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from destination.delivery import Delivered, Discard, Outcome, Retry
 from destination.errors import Ended, Unanswered
+from destination.event import encode
 from destination.klaviyo import KLAVIYO
-from destination.klaviyo.model import digest
+from destination.klaviyo.limits import EVENT_PROFILE_BYTES
+from destination.klaviyo.model import digest, event_problem, event_times
+from destination.klaviyo.revision import shape
 from destination.sending import Request
 from tests.unit.klaviyo.klaviyo_script import NOW, Script, account, answer, refusal, rows_of
 
@@ -298,3 +301,16 @@ def test_a_digest_does_not_depend_on_the_order_of_keys(value: Any) -> None:
         return [turned(item) for item in each] if isinstance(each, list) else each
 
     assert digest(value) == digest(turned(value))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["email", "external_id", "anonymous_id", "_kx", "title"]),
+        st.integers(0, 5_000).map(lambda count: count * "\x01"),  # six bytes each, written down
+    )
+)
+def test_profile_is_too_large_exactly_above_the_bound(who: dict[str, str]) -> None:
+    """However its size is told: from the identifiers' lengths or from what is written down."""
+    now = shape("2026-07-15")
+    problem = event_problem(event(profile=who), now, event_times(now, NOW))
+    assert (problem is not None) is (len(encode(who)) > EVENT_PROFILE_BYTES)
