@@ -15,7 +15,7 @@ LANES = 32
 EACH = 4
 """Lanes of one connection at once: however slow or busy it is, others find a place."""
 
-MODESTY = 0.02
+MODESTY = 0.005
 """Seconds that a process lets pass, for each lane it has, before it takes another one: so the less
 busy of two takes it.
 """
