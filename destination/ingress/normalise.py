@@ -34,7 +34,8 @@ MAX_ID = 255
 KLAVIYO_NAMES = ("Klaviyo", "Klaviyo (Actions)", "KLAVIYO")
 """What clients call this destination in ``integrations``."""
 
-CALLS = frozenset(("identify", "track", "page", "screen", "group", "alias"))
+SINGLE_CALLS = frozenset(("identify", "track", "page", "screen", "group", "alias"))
+"""The calls of Segment's spec."""
 _NOT_EVENT = ("writeKey", "_metadata")
 _NOT_IDENTITY = frozenset(("sentAt", "receivedAt"))
 _OBJECTS = ("properties", "traits", "context", "integrations")
@@ -90,7 +91,7 @@ def canonical(item: Any, arrival: Arrival, call: str = "") -> Event:
     body = _without_null(item)
     kind = call or _kind(body)
     names_person = arrival.from_client
-    if kind not in CALLS:
+    if kind not in SINGLE_CALLS:
         names_person = False
         if kind == "record":
             body, kind = _row_event(body), "track"
@@ -141,7 +142,7 @@ def _kind(body: dict[str, Any]) -> str:
     kind = body.get("type")
     if type(kind) is str and kind:
         lowered = kind.lower()
-        return lowered if lowered in CALLS else kind
+        return lowered if lowered in SINGLE_CALLS else kind
     if kind is None or kind == "":
         raise Malformed("type_not_defined", 'the event has no type: add one, such as "track"')
     raise Malformed("type_not_string", f"type must be a string, not {seen(kind)}")

@@ -20,7 +20,7 @@ import msgspec
 
 from destination.errors import Rejected
 from destination.event import Event, decode
-from destination.ingress.normalise import CALLS, MAX_ID, Arrival, canonical
+from destination.ingress.normalise import MAX_ID, SINGLE_CALLS, Arrival, canonical
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -180,7 +180,7 @@ def _is_call(kind: Any, view: dict[str, Any], traits: bytes) -> bool:
         return bool((view.get("event") or "").strip())
     if kind == "identify":
         return len(traits) > 4  # else they stand in its context
-    return kind in CALLS
+    return kind in SINGLE_CALLS
 
 
 def _is_object(text: bytes) -> bool:

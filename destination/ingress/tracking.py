@@ -11,10 +11,9 @@ from destination.ingress.credentials import write_key
 from destination.ingress.encoding import read_json, too_large
 from destination.ingress.format import Inbound, Limits, Parsed
 from destination.ingress.messages import arrival_of, check_count, explode, keep
-from destination.ingress.normalise import seen
+from destination.ingress.normalise import SINGLE_CALLS, seen
 from destination.ingress.sent import Sent, milliseconds, regular
 
-SINGLE_CALLS = frozenset(("identify", "track", "page", "screen", "group", "alias"))
 BATCH_CALLS = frozenset(("batch", "import"))
 CALLS = SINGLE_CALLS | BATCH_CALLS
 

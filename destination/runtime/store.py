@@ -143,9 +143,13 @@ class Row(msgspec.Struct, omit_defaults=True):
     def searched(self) -> Any:
         """As ``body``, for who looks for a person in it: what no double holds is a text there."""
         body = self.body()
-        if self.sent and isinstance(body, str):
-            return self.sent.completed(json.loads(body, parse_int=str, parse_float=str))
-        return body
+        if not self.sent or not isinstance(body, str):
+            return body
+        message = json.loads(body, parse_int=str, parse_float=str)
+        try:
+            return self.sent.completed(message)
+        except Malformed:  # by the rules of another version
+            return message
 
     @property
     def route(self) -> str:

@@ -16,9 +16,9 @@ from destination.event import Event, encode, person
 from destination.ingress.credentials import write_key
 from destination.ingress.format import Inbound, Limits, Parsed
 from destination.ingress.messages import arrival_of, explode
-from destination.ingress.normalise import wants_klaviyo
+from destination.ingress.normalise import SINGLE_CALLS, wants_klaviyo
 from destination.ingress.sent import Sent, SentEvent, glimpsed, regular
-from destination.ingress.tracking import SINGLE_CALLS, _read, parse
+from destination.ingress.tracking import _read, parse
 
 NOW = datetime(2026, 11, 20, 10, 10, 10, 123_000, tzinfo=UTC)
 USUAL = {
