@@ -306,7 +306,7 @@ SECTIONS: dict[str, dict[str, Reason]] = {
         ),
         "list_not_found": Reason(
             cause="The list does not exist in this account. Its rows are tried again every half hour, "
-            "until their retry budget is spent; nothing else waits for them.",
+            "for missing_list_hours; nothing else waits for them.",
             remedy="Correct list_id in the mapping (it is case-sensitive); what waits goes on by itself, "
             "what is dead can be replayed.",
         ),

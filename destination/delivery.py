@@ -48,7 +48,8 @@ class Retry(Struct, frozen=True, gc=False):
     for any time (throttling, no room). ``whole`` is True when every row of the lane would meet the
     same (endpoint throttled, Klaviyo down), so that the lane waits as one. ``aside`` names what the
     row waits for when that concerns nothing else of its person (``list:AbC123``): only rows that
-    wait for the same stay behind it.
+    wait for the same stay behind it, and a person must act, so that it spends hours of its own
+    (``missing_list_hours``) and no attempts.
     """
 
     code: str

@@ -15,7 +15,7 @@ from destination.klaviyo.answers import ask, attributes_of, id_of, pages
 from destination.sending import Account
 
 WAIT = 1_800.0
-"""Seconds until rows for a list that is not there are tried again: nine attempts are four hours."""
+"""Seconds until rows for a list that is not there are tried again."""
 
 _NO_LIST = re.compile(r"\blists?\b[^;]*\b(not found|(does|do) not exist)", re.IGNORECASE)
 
@@ -89,15 +89,18 @@ def about_list(outcome: Outcome, payload: Mapping[str, Any]) -> Outcome:
     """The outcome of a request to the payload's list.
 
     Where Klaviyo has no such list the row waits, and nothing but rows for the same list waits with
-    it: a corrected mapping or a list made under that name lets it go on. It spends its attempts, so
-    that it is a dead letter when nobody acts. A conflict at a list is none about a profile.
+    it: a corrected mapping or a list made under that name lets it go on. When nobody acts, it is a
+    dead letter after the hours that the settings give it. A conflict at a list is none about a
+    profile.
     """
     if not isinstance(outcome, Discard):
         return outcome
     id_, name = list_key(payload)
     missing = _without_list(outcome)
     if missing is not None and (id_ or name):
-        return Retry(missing.code, missing.message, after=WAIT, aside=f"list:{id_ or name}")
+        return Retry(
+            missing.code, missing.message, after=WAIT, spends=False, aside=f"list:{id_ or name}"
+        )
     if outcome.status == 409:
         return replace(outcome, code="refused_by_klaviyo")
     return outcome

@@ -35,7 +35,7 @@ key                                     type    meaning
 ``destination:C:sent:D``                string  digest of what was delivered last, D of mapping and
                                                 person, for a day
 ``destination:C:begun``                 hash    lane -> workers that took it since one lived on
-``destination:C:alarm:X``               string  thing X that rows wait for was reported, for a day
+``destination:C:missing``               zset    what rows wait for -> unix time until it is told
 ``destination:C:halt``                  hash    the connection is paused: reason, since, probe_at
 ``destination:alerts:firing``           hash    alert -> since when (ms) it fires, and what it is
 ``destination:alerts:notices``          list    alerts to be told, first in front
@@ -229,6 +229,11 @@ def dedupe_place(source: str, message_id: str) -> tuple[str, bytes]:
 def person_key(person: str) -> str:
     """A person as they may stand in a key's name: told apart, and not told."""
     return hashlib.blake2b(person.encode(), digest_size=12).hexdigest()
+
+
+def missing_key(connection: str) -> str:
+    """Where stands what rows of a connection wait for that a person must put right."""
+    return f"{PREFIX}{connection}:missing"
 
 
 def account_of(key: str) -> str:

@@ -159,6 +159,11 @@ class Settings(BaseModel):
     retry_attempts: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=9, description="Attempts that a delivery gets at least before it is dead."
     )
+    missing_list_hours: Annotated[float, Field(ge=0, le=24 * 30, allow_inf_nan=False)] = Field(
+        default=4,
+        description="Hours for which deliveries wait for a list that is not there, tried every half"
+        " hour, before they are dead; 0: at once. Spends no attempts.",
+    )
     memory_watermark: Annotated[float, Field(gt=0, le=0.95)] = Field(
         default=0.8, description="Share of Redis' maxmemory above which nothing more is accepted."
     )

@@ -12,6 +12,7 @@ PENDING_AGE = "pending_age"
 FAILURE_RATE = "failure_rate"
 DEAD_LETTERS = "dead_letters"
 OPERATION_PAUSED = "operation_paused"
+WAITING_FOR = "waiting_for"
 NO_SERVER = "no_server"
 NO_WORKER = "no_worker"
 
@@ -52,7 +53,8 @@ class Vitals:
     ``oldest`` is the age of the oldest pending delivery in seconds, 0 without one; ``halted`` the
     code for which it is paused; ``delivered`` and ``died`` count the last ``WINDOW`` seconds,
     ``new_dead`` the last ``DEAD_WINDOW``, ``dead`` all; ``pauses`` are the seconds for which
-    operations at Klaviyo must rest.
+    operations at Klaviyo must rest; ``missing`` is what rows wait for that a person must put right,
+    such as ``list:AbC123``.
     """
 
     connection: str
@@ -64,6 +66,7 @@ class Vitals:
     new_dead: int = 0
     dead: int = 0
     pauses: Mapping[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,14 @@ def _conditions(
             name,
             message=f"The connection {name} is paused ({vitals.halted}); {vitals.pending:,}"
             " deliveries wait until a person has acted, and then go on by themselves.",
+        )
+    for thing in vitals.missing:
+        yield Alert(
+            WAITING_FOR,
+            name,
+            thing,
+            message=f"Deliveries of {name} wait for {thing}, which Klaviyo says is not there;"
+            " correct the mapping or make it anew, and they go on by themselves.",
         )
     for operation, seconds in sorted(vitals.pauses.items()):
         alert = Alert(

@@ -15,7 +15,7 @@ from destination.runtime.alerts.beats import silence
 from destination.runtime.alerts.conditions import DEAD_WINDOW, WINDOW, Snapshot, Vitals
 from destination.runtime.counts import read_counts
 from destination.runtime.delivery.connections import address_of
-from destination.runtime.store import PREFIX, Row, Scripts, account_of, decode_row
+from destination.runtime.store import PREFIX, Row, Scripts, account_of, decode_row, missing_key
 from destination.runtime.watch import trouble_in
 from destination.settings import Settings
 
@@ -26,6 +26,9 @@ PEOPLE = 100
 """Waiting people of a lane whose oldest row is looked at, from either end of the order of their
 times: all would be too many where very many wait, so that the age told may be too small.
 """
+
+MOST_MISSING = 20
+"""Things that rows of a connection wait for, each of which is an alert of its own."""
 
 
 class _Event(msgspec.Struct):
@@ -57,6 +60,7 @@ def look(scripts: Scripts, settings: Settings, now: float) -> tuple[Snapshot, by
             new_dead=_died(client, name, now - DEAD_WINDOW),
             dead=counts[name]["dead"],
             pauses=_pauses(client, settings, name),
+            missing=_missing(client, name, now),
         )
         for name in settings.connections
     )
@@ -100,6 +104,13 @@ def _pauses(client: Any, settings: Settings, connection: str) -> dict[str, float
         for operation, left in zip(OPERATIONS, found, strict=True)
         if left > 0
     }
+
+
+def _missing(client: Any, connection: str, now: float) -> tuple[str, ...]:
+    """The first of the things that rows wait for: events name lists, and may name very many."""
+    key = missing_key(connection)
+    found = client.zrangebyscore(key, f"({now}", "+inf", start=0, num=MOST_MISSING)
+    return tuple(sorted(thing.decode()[:100] for thing in found))
 
 
 def _oldest(client: Any, now: float) -> dict[str, float]:

@@ -168,6 +168,9 @@ class Settling:
         self.record.front(row)
 
     def _retry(self, row: Row, outcome: Retry, seen: list[Exchange], *, alone: bool) -> None:
+        if outcome.aside:
+            self._aside(row, outcome, seen)
+            return
         if not outcome.spends:
             if row.person in self._waiting:
                 self.record.park(row, 0)
@@ -189,11 +192,7 @@ class Settling:
         wait = max(asked, usual)
         # While a batch is being halved, one request every few seconds finds the row at fault.
         search = max(asked, min(usual, SEARCHING))
-        if outcome.aside:
-            # Only what waits for the same thing stays behind it, so its name is not the person's.
-            self.alarms.add((outcome.code, outcome.aside))
-            self.record.park_at(person_key(f"{row.person}\t{outcome.aside}"), tried, wait)
-        elif row.person in self._kept or (outcome.whole and not alone and not self._isolated(row)):
+        if row.person in self._kept or (outcome.whole and not alone and not self._isolated(row)):
             self._front(tried)
             self._wait(search, outcome.code)
         else:
@@ -202,6 +201,19 @@ class Settling:
             self._waiting.add(row.person)
             if outcome.whole and not alone:
                 self._wait(search, outcome.code)
+        self._tell(row, "retry", outcome.code, outcome.message, seen)
+
+    def _aside(self, row: Row, outcome: Retry, seen: list[Exchange]) -> None:
+        """Wait for what a person must put right, or be dead when nobody has for so many hours."""
+        self.alarms.add((outcome.code, outcome.aside))
+        row = msgspec.structs.replace(row, since=row.since or self.now)
+        hours = self.settings.missing_list_hours
+        if self.now - row.since >= hours * 3600:
+            self._end(row, Discard(outcome.code, outcome.message, "list_id"), seen)
+            return
+        # Only what waits for the same thing stays behind it, so its name is not the person's.
+        key = person_key(f"{row.person}\t{outcome.aside}")
+        self.record.park_at(key, row, outcome.after or backoff(1, self.chance()))
         self._tell(row, "retry", outcome.code, outcome.message, seen)
 
     def _spent(self, row: Row, outcome: Outcome, seen: list[Exchange] | None = None) -> Row | None:

@@ -6,10 +6,12 @@ doubled or killed changes nothing but time, since lanes are due again after a wh
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import redis
@@ -27,7 +29,7 @@ from destination.runtime.delivery.side_by_side import side_by_side
 from destination.runtime.delivery.skipping import job_committed
 from destination.runtime.delivery.slots import Slots
 from destination.runtime.logs import log, told
-from destination.runtime.store import PREFIX, Row, Scripts, connect
+from destination.runtime.store import PREFIX, Row, Scripts, connect, missing_key
 from destination.settings import Settings
 
 JOB_SECONDS, TURN_SECONDS = 5.0, 1.0
@@ -55,6 +57,9 @@ LAST_ANSWERS = 5.0
 
 PATIENT = 10.0
 """Seconds for which rows of a lane wait for company after calls have become scarce."""
+
+MISSING = 2700.0
+"""Seconds for which something that rows wait for counts as missing: they look every half hour."""
 
 GIVE_BACK = 20
 """Half-seconds for which a worker tries to give a lane back after Redis failed."""
@@ -229,10 +234,15 @@ class Worker:
                 return free
 
     def _alarm(self, lane: Lane, alarms: Iterable[tuple[str, str]]) -> None:
-        """One loud line a day for each thing that rows wait for."""
+        """One loud line for each thing that rows begin to wait for; alerts tell of it meanwhile."""
+        now = time.time()
         for code, thing in alarms:
-            key = f"{PREFIX}{lane.connection}:alarm:{thing}"
-            if self.redis.set(key, code, nx=True, ex=86_400):
+            missing: Any = self.redis.pipeline()
+            key = missing_key(lane.connection)
+            missing.zremrangebyscore(key, "-inf", now)
+            missing.zadd(key, {thing: now + MISSING})
+            missing.expire(key, math.ceil(MISSING))
+            if missing.execute()[1]:
                 log.error("waiting_for", connection=lane.connection, code=code, what=thing)
 
     def _settling(self, lane: Lane, routes: Mapping[str, Route]) -> Settling:

@@ -105,7 +105,7 @@ ROWS: dict[str, Seen] = {
     "404 of a list": Seen(
         "setup",
         (MADE, refusal(404)),
-        ("again: list_not_found aside list:L in 1800 s, budget",),
+        ("again: list_not_found aside list:L in 1800 s",),
         2,
         list_id="L",
     ),
@@ -219,10 +219,10 @@ def test_each_class_has_its_own_ends() -> None:
 
 
 def test_throttling_spends_no_budget_and_trouble_does() -> None:
-    """Whatever waits for Klaviyo's limits or ours may wait for any time."""
+    """What waits for Klaviyo's limits or ours may wait for any time, and for a person for its own."""
     for seen in ROWS.values():
         waits = [end for end in seen.ends if end.startswith("again: ")]
-        spends = not seen.kind.startswith("throttle")
+        spends = not seen.kind.startswith(("throttle", "setup"))
         assert all(end.endswith(", budget") is spends for end in waits)
 
 

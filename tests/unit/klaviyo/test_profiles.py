@@ -154,7 +154,7 @@ def test_an_unknown_list_is_waited_for() -> None:
     """Aside, so that nothing else of the person waits, and not for ever."""
     outcome = end({**ANA, "list_id": "L"}, Script(CREATED, refusal(404)))
     assert isinstance(outcome, Retry)
-    assert (outcome.code, outcome.aside, outcome.spends) == ("list_not_found", "list:L", True)
+    assert (outcome.code, outcome.aside, outcome.spends) == ("list_not_found", "list:L", False)
     assert outcome.after == 1800
 
 

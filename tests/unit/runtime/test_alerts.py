@@ -58,6 +58,7 @@ WRONG = [
     ("failure_rate", {"delivered": 90, "died": 10}, {"delivered": 91, "died": 9}),
     ("failure_rate", {"delivered": 0, "died": 20}, {"delivered": 0, "died": 19}),
     ("dead_letters", {"new_dead": 100}, {"new_dead": 99}),
+    ("waiting_for", {"missing": ("list:AbC123",)}, {"missing": ()}),
     ("operation_paused", {"pauses": {"create_list": 601.0}}, {"pauses": {"create_list": 600.0}}),
 ]
 

@@ -11,7 +11,7 @@ import pytest
 from destination.delivery import Retry
 from destination.pipeline import backoff
 from destination.runtime.delivery.settling import SEARCHING, Settling
-from destination.runtime.store import Row, decode_letter
+from destination.runtime.store import Row, decode_letter, decode_row
 from destination.settings import load_settings
 
 CHANCE = 0.75
@@ -57,6 +57,34 @@ def waits(folder: Path, outcome: Retry, attempts: int) -> dict[str, int]:
         for what, step in after.items()
         if what in told
     }
+
+
+def missing_at(folder: Path, now: float, *, hours: float = 4.0, since: float = 0.0) -> list[Any]:
+    """What is recorded at that time for a row whose list is not there, tried as often as may be."""
+    settling = settling_at(folder, now)
+    settling.settings = load_settings(
+        folder=folder, environ={}, sandbox_url="http://127.0.0.1:9", missing_list_hours=hours
+    )
+    most = settling.settings.retry_attempts
+    row = Row(msgspec.Raw(b"{}"), "e1", "web", "p", attempts=most, since=since, mapping="a")
+    missing = Retry("list_not_found", "no list L", after=1800, spends=False, aside="list:L")
+    record = settling.settle([row], [missing], {})
+    assert settling.alarms == {("list_not_found", "list:L")}
+    return record.operations
+
+
+def test_a_row_waits_for_its_list_for_hours_of_its_own_and_spends_no_attempt(
+    tmp_path: Path,
+) -> None:
+    """Then it is a dead letter that says so; with no hours at once."""
+    late = 1_000.0 + 4 * 3600
+    for told in (missing_at(tmp_path, 1_000.0), missing_at(tmp_path, late - 1, since=1_000.0)):
+        assert told[0] == "park"
+        row = decode_row(told[4])
+        assert (row.attempts, row.since) == (9, 1_000.0)
+    for told in (missing_at(tmp_path, late, since=1_000.0), missing_at(tmp_path, 1.0, hours=0)):
+        assert told[0] == "dead"
+        assert decode_letter(told[2]).code == "list_not_found"
 
 
 @pytest.mark.parametrize("attempts", [0, 3, 7])

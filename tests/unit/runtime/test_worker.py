@@ -17,6 +17,7 @@ from destination.delivery import Delivered, Discard, Halt, Outcome, Retry, Submi
 from destination.ingress.sent import Sent
 from destination.mapping.file import BatchOptions, Mapping
 from destination.pipeline import Route
+from destination.runtime.alerts.vitals import look
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.delivery.lanes import Lane
 from destination.runtime.delivery.worker import Worker
@@ -523,7 +524,7 @@ def test_a_row_set_aside_holds_up_nothing_else_of_its_person(
     redis_url: str, worker: Worker, scripts: Scripts, klaviyo: Klaviyo
 ) -> None:
     """A missing list delays what is for that list, in order, and nothing else."""
-    missing = Retry("list_not_found", after=1800, aside="list:gone")
+    missing = Retry("list_not_found", after=1800, spends=False, aside="list:gone")
     klaviyo.answers |= {"r1": [missing], "r3": [missing]}
     accept(redis_url, *((f"r{number}", "ann", "a") for number in (1, 2, 3, 4)))
     for _ in range(3):
@@ -533,6 +534,28 @@ def test_a_row_set_aside_holds_up_nothing_else_of_its_person(
     run(worker)
     assert klaviyo.sent[4:] == ["r1", "r3"]
     assert counts(scripts)["delivered"] == 4
+
+
+def test_a_list_that_is_not_there_is_told_once_and_is_an_alert_while_rows_meet_it(
+    redis_url: str,
+    worker: Worker,
+    scripts: Scripts,
+    klaviyo: Klaviyo,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """However many rows wait for it and however often they look."""
+    missing = Retry("list_not_found", after=1800, spends=False, aside="list:gone")
+    klaviyo.answers |= {"r1": [missing, missing], "r2": [missing]}
+    accept(redis_url, ("r1", "ann", "a"), ("r2", "ben", "a"))
+    for _ in range(3):
+        run(worker)
+    assert capsys.readouterr().out.count("waiting_for") == 1
+    assert counts(scripts)["delivered"] == 2
+    now = time.time()
+    (soon,) = look(scripts, settings, now + 1800)[0].connections
+    (later,) = look(scripts, settings, now + 2 * 1800)[0].connections
+    assert (soon.missing, later.missing) == (("list:gone",), ())
 
 
 def test_a_fault_of_ours_outside_any_row_neither_spins_nor_loses(
