@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,8 +10,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):  # made in a tenth of a dataclass's time
     """One message in the canonical Segment shape, as ``ingress`` makes it.
 
     ``id`` is the messageId, ``type`` the call (``identify``, ``track``, ...), ``body`` the whole

@@ -134,7 +134,8 @@ def _without_null(item: dict[str, Any]) -> dict[str, Any]:
     if None in body.values():
         body = {key: value for key, value in item.items() if value is not None}
     for name in _NOT_EVENT:
-        body.pop(name, None)
+        if name in body:
+            del body[name]
     return body
 
 

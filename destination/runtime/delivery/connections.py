@@ -77,7 +77,7 @@ class Working:
     def account_for(
         self, exchanges: dict[int, list[Exchange]], ours: Callable[[], bool], until: float
     ) -> AccountFor:
-        """Accounts that note in ``exchanges`` who asked what.
+        """Accounts that note in ``exchanges`` who asked what; those that ask together share a list.
 
         None is given after ``until`` (monotonic seconds), so that what has been started can be
         finished; none asks anything once ``ours()`` is false.
@@ -88,11 +88,13 @@ class Working:
             if time.monotonic() > until:
                 raise NoRoom(0, "the pass")
 
+            seen: list[Exchange] = []
+
             def note(request: Request, response: Response | None, seconds: float) -> None:
                 status = response.status if response else 0
-                seen = Exchange(request.method, request.path, status, seconds)
-                for number in numbers:
-                    exchanges.setdefault(number, []).append(seen)
+                if not seen:
+                    exchanges.update(dict.fromkeys(numbers, seen))
+                seen.append(Exchange(request.method, request.path, status, seconds))
 
             return self._account_through(_while(ours, noted(self.sender, note)), now)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 import redis
@@ -29,6 +29,29 @@ LOOK_AGAIN = 30.0
 
 
 GONE = Dropped("erased", "it happened before its person was erased")
+
+
+_Way = tuple[str, bool]
+"""How rows travel: by which action, and whether in batches."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Planned rows that travel in one way, ``numbers`` in the order of the lane."""
+
+    batched: bool
+    routes: set[str] = field(default_factory=set)
+    numbers: list[int] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    def without(self, ends: Mapping[int, Outcome]) -> _Group:
+        """The rows that have no end yet."""
+        left = _Group(self.batched, self.routes)
+        for number, delivery in zip(self.numbers, self.deliveries, strict=True):
+            if number not in ends:
+                left.numbers.append(number)
+                left.deliveries.append(delivery)
+        return left
 
 
 class Pass:
@@ -58,8 +81,12 @@ class Pass:
         """Send what can be sent; every row gets an outcome, whatever goes wrong."""
         now = time.time()
         ends: dict[int, Outcome] = {}
-        planned: dict[tuple[str, bool], list[tuple[int, Delivery]]] = {}
-        claimed: dict[str, tuple[str, bool]] = {}
+        groups: dict[_Way, _Group] = {}
+        ways = {
+            name: (route.mapping.action, route.mapping.batch.enabled)
+            for name, route in self._routes.items()
+        }
+        claimed: dict[str, _Way] = {}
         late: set[str] = set()
         gone = self._working.erased.among(self._rows)
         for number, row in enumerate(self._rows):
@@ -69,38 +96,44 @@ class Pass:
             if row.person in late:
                 ends[number] = LATER
                 continue
-            found = self._plan(row, now)
+            name = row.route
+            found = self._plan(row, self._routes.get(name), now)
             if not isinstance(found, dict):
                 ends[number] = found
                 if isinstance(found, Retry):
                     late.add(row.person)
                 continue
-            mapping = self._routes[row.route].mapping
-            key = (mapping.action, mapping.batch.enabled)
-            if claimed.setdefault(row.person, key) != key:
+            way = ways[name]
+            if claimed.setdefault(row.person, way) != way:
                 late.add(row.person)
                 ends[number] = LATER
                 continue
-            planned.setdefault(key, []).append((number, Delivery(row.person, found)))
-        ends |= self._unchanged(planned.values())
-        for (_action, batched), deliveries in planned.items():
-            left = [each for each in deliveries if each[0] not in ends]
-            if left:
-                self._deliver(left, batched, ends)
+            group = groups.get(way)
+            if group is None:
+                group = groups[way] = _Group(way[1])
+            group.routes.add(name)
+            group.numbers.append(number)
+            group.deliveries.append(Delivery(row.person, found))
+        unchanged = self._unchanged(groups.values())
+        ends |= unchanged
+        for group in groups.values():
+            left = group.without(unchanged) if unchanged else group
+            if left.numbers:
+                self._deliver(left, ends)
         return [ends[number] for number in range(len(self._rows))]
 
     def committed(self, outcomes: Sequence[Outcome]) -> None:
         """What ``outcomes`` gave is on record."""
         self._skipping.committed(outcomes)
 
-    def _unchanged(self, groups: Iterable[list[tuple[int, Delivery]]]) -> dict[int, Outcome]:
+    def _unchanged(self, groups: Iterable[_Group]) -> dict[int, Outcome]:
         """The rows that need no sending, of all that are planned."""
         if not self._skipping.asked:
             return {}
         planned = (
             (number, each.person, self._routes[self._rows[number].route], each.payload)
             for group in groups
-            for number, each in group
+            for number, each in zip(group.numbers, group.deliveries, strict=True)
         )
         return self._skipping.left_out(sorted(planned, key=itemgetter(0)))
 
@@ -108,8 +141,8 @@ class Pass:
         route = self._routes.get(row.route)
         return route is not None and route.action.withdraws
 
-    def _plan(self, row: Row, now: float) -> Payload | Outcome:
-        route = self._routes.get(row.route)
+    @staticmethod
+    def _plan(row: Row, route: Route | None, now: float) -> Payload | Outcome:
         if route is None or not route.mapping.enabled:
             code = "mapping_missing" if route is None else "mapping_disabled"
             return Retry(code, row.mapping, LOOK_AGAIN, spends=False)
@@ -125,27 +158,23 @@ class Pass:
         except Exception as error:  # noqa: BLE001 a fault of ours must not stop the lane
             return _fault(error)
 
-    def _deliver(
-        self, deliveries: list[tuple[int, Delivery]], batched: bool, ends: dict[int, Outcome]
-    ) -> None:
-        numbers = [number for number, _delivery in deliveries]
-        routes = [self._routes[name] for name in {self._rows[number].route for number in numbers}]
+    def _deliver(self, group: _Group, ends: dict[int, Outcome]) -> None:
+        numbers, batched = group.numbers, group.batched
+        routes = [self._routes[name] for name in group.routes]
         action, most = routes[0].action, min(route.rows for route in routes)
         if batched and action.batch and most < action.batch.rows:
             action = replace(action, batch=replace(action.batch, rows=most))
         seen: dict[int, list[Exchange]] = {}
         outcomes = deliver(
-            [delivery for _number, delivery in deliveries],
+            group.deliveries,
             action,
             self._working.account_for(seen, self._ours, self._until),
             batched=batched and not self._better_alone(action, routes, len(numbers)),
             spread=self._spread,
             fault=_fault,
         )
-        for position, number in enumerate(numbers):
-            ends[number] = outcomes[position]
-            if position in seen:
-                self.exchanges[number] = seen[position]
+        ends.update(zip(numbers, outcomes, strict=True))
+        self.exchanges |= {numbers[position]: each for position, each in seen.items()}
 
     def _better_alone(self, action: Action, routes: Sequence[Route], rows: int) -> bool:
         """Whether rows that need not wait for company do without it also where they met by chance.

@@ -48,12 +48,16 @@ class Settling:
     _kept: set[str] = field(default_factory=set)
     _jobs: set[str] = field(default_factory=set)
     _lines: list[bytes] = field(default_factory=list)
+    _told: dict[tuple[object, ...], tuple[bytes, bytes]] = field(default_factory=dict)
     _rows: int = 0
     _hold: float | None = None
     _reason: str = ""
 
     def settle(
-        self, rows: Sequence[Row], outcomes: Sequence[Outcome], exchanges: dict[int, list[Exchange]]
+        self,
+        rows: Sequence[Row],
+        outcomes: Sequence[Outcome],
+        exchanges: Mapping[int, Sequence[Exchange]],
     ) -> Record:
         """The record for rows read from the head of the lane."""
         # A request that fails while others are answered is about its row, not about Klaviyo.
@@ -63,7 +67,7 @@ class Settling:
         )
         self._rows = len(rows)
         for number, (row, outcome) in enumerate(zip(rows, outcomes, strict=True)):
-            seen = exchanges.get(number, [])
+            seen = exchanges.get(number, ())
             match outcome:
                 case Delivered() | Dropped() | Discard():
                     self._end(row, outcome, seen)
@@ -89,7 +93,7 @@ class Settling:
         again: set[str] = set()
         for row, outcome in reversed(list(zip(rows, outcomes, strict=True))):
             if isinstance(outcome, Delivered | Dropped | Discard):
-                self._end(row, outcome, [])
+                self._end(row, outcome, ())
                 continue
             tried = self._spent(row, outcome)
             if tried is not None:
@@ -121,7 +125,9 @@ class Settling:
             self.record.halt(PROBE, encode({"code": code, "message": message}).decode())
             log.error("connection_halted", connection=self.connection, code=code, message=message)
 
-    def _end(self, row: Row, outcome: Delivered | Dropped | Discard, seen: list[Exchange]) -> None:
+    def _end(
+        self, row: Row, outcome: Delivered | Dropped | Discard, seen: Sequence[Exchange]
+    ) -> None:
         state, note = "delivered", ""
         if isinstance(outcome, Discard):
             state, note = "dead", outcome.message
@@ -167,7 +173,7 @@ class Settling:
         self._kept.add(row.person)
         self.record.front(row)
 
-    def _retry(self, row: Row, outcome: Retry, seen: list[Exchange], *, alone: bool) -> None:
+    def _retry(self, row: Row, outcome: Retry, seen: Sequence[Exchange], *, alone: bool) -> None:
         if outcome.aside:
             self._aside(row, outcome, seen)
             return
@@ -203,7 +209,7 @@ class Settling:
                 self._wait(search, outcome.code)
         self._tell(row, "retry", outcome.code, outcome.message, seen)
 
-    def _aside(self, row: Row, outcome: Retry, seen: list[Exchange]) -> None:
+    def _aside(self, row: Row, outcome: Retry, seen: Sequence[Exchange]) -> None:
         """Wait for what a person must put right, or be dead when nobody has for so many hours."""
         self.alarms.add((outcome.code, outcome.aside))
         row = msgspec.structs.replace(row, since=row.since or self.now)
@@ -216,7 +222,7 @@ class Settling:
         self.record.park_at(key, row, outcome.after or backoff(1, self.chance()))
         self._tell(row, "retry", outcome.code, outcome.message, seen)
 
-    def _spent(self, row: Row, outcome: Outcome, seen: list[Exchange] | None = None) -> Row | None:
+    def _spent(self, row: Row, outcome: Outcome, seen: Sequence[Exchange] = ()) -> Row | None:
         """The row with one attempt more, or None when its budget is spent and it is dead."""
         if isinstance(outcome, Retry) and not outcome.spends:
             return row
@@ -227,7 +233,7 @@ class Settling:
         message = outcome.message if isinstance(outcome, Retry) else str(outcome)
         code = outcome.code if isinstance(outcome, Retry) else "unknown"
         end = Discard("exhausted", f"{tried.attempts} attempts, the last: {code} {message}")
-        self._end(row, end, seen or [])
+        self._end(row, end, seen)
         return None
 
     def _wait(self, seconds: float, reason: str) -> None:
@@ -236,14 +242,33 @@ class Settling:
         if self._hold is None or jittered > self._hold:
             self._hold, self._reason = jittered, reason
 
-    def _tell(self, row: Row, outcome: str, code: str, note: str, seen: list[Exchange]) -> None:
+    def _tell(self, row: Row, outcome: str, code: str, note: str, seen: Sequence[Exchange]) -> None:
+        # Rows of one request share their list of exchanges, which lives as long as this does.
+        key = (row.route, row.source, row.attempts, outcome, code, id(seen))
+        around = self._told.get(key)
+        if around is None:
+            around = self._told[key] = self._around(row, outcome, code, seen)
+        before, after = around
+        line = b"%b%b%b" % (before, encode(row.id), after)
+        self._lines.append(line)
+        if len(self._lines) <= RECENT:
+            # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
+            shown = note[:200] if outcome in {"delivered", "dropped"} else ""
+            more = encode({"note": shown, "time": self.now, "person": row.person})
+            self.record.log(b"%b,%b" % (line[:-1], more[1:]))
+
+    def _around(
+        self, row: Row, outcome: str, code: str, seen: Sequence[Exchange]
+    ) -> tuple[bytes, bytes]:
+        """What stands before and after a row's id in its line, the same for all of its request."""
         action, version = self._made_by(row)
-        told = {
+        before = {
             "connection": self.connection,
             "mapping": row.mapping,
             "version": version,
             "action": action,
-            "id": row.id,
+        }
+        after = {
             "source": row.source,
             "outcome": outcome,
             "code": code,
@@ -251,10 +276,4 @@ class Settling:
             "requests": [[each.method, each.path, each.status] for each in seen[-5:]],
             "seconds": round(sum([each.seconds for each in seen]), 3),
         }
-        line = encode(told)
-        self._lines.append(line)
-        if len(self._lines) <= RECENT:
-            # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
-            shown = note[:200] if outcome in {"delivered", "dropped"} else ""
-            more = encode({"note": shown, "time": self.now, "person": row.person})
-            self.record.log(b"%b,%b" % (line[:-1], more[1:]))
+        return b'%b,"id":' % encode(before)[:-1], b",%b" % encode(after)[1:]

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from destination.delivery import Retry
+from destination.delivery import Delivered, Discard, Dropped, Retry
+from destination.event import decode
 from destination.pipeline import backoff
+from destination.runtime.delivery.connections import Exchange
 from destination.runtime.delivery.settling import SEARCHING, Settling
 from destination.runtime.store import Row, decode_letter, decode_row
 from destination.settings import load_settings
@@ -105,3 +107,37 @@ def test_a_lane_that_waits_as_one_keeps_to_both(tmp_path: Path, asked: float | N
     found = waits(tmp_path, Retry("klaviyo_unavailable", after=asked, whole=True), 3)
     least = max(usual, asked or 0) * 1000
     assert least <= found["hold"] <= least + 1000
+
+
+def test_what_rows_of_one_request_share_is_told_of_those_alone(tmp_path: Path) -> None:
+    """Id, source, attempt, end and requests of each are its own, whoever came before it."""
+    shared, other = [Exchange("POST", "/a", 202, 0.25)], [Exchange("POST", "/b", 400, 0.5)]
+    rows = [
+        Row(msgspec.Raw(b"{}"), name, source, name, attempts=attempts, mapping="a")
+        for name, source, attempts in (
+            ("e1", "web", 0),
+            ('e"2', "web", 0),
+            ("e3", "app", 0),
+            ("e4", "web", 1),
+            ("e5", "web", 0),
+            ("e6", "web", 0),
+            ("e7", "web", 0),
+        )
+    ]
+    outcomes = [Delivered()] * 5 + [Discard("rejected", "no"), Dropped("unchanged")]
+    exchanges = {number: shared for number in range(5)} | {5: other}
+    record = settling_at(tmp_path, 1_000.0).settle(rows, outcomes, exchanges)
+    entries = [each for each in record.operations if isinstance(each, bytes)]
+    found = [decode(each) for each in entries if each.startswith(b'{"connection"')]
+    told = [(each["id"], each["source"], each["attempt"], each["outcome"]) for each in found]
+    assert told == [
+        ("e1", "web", 1, "delivered"),
+        ('e"2', "web", 1, "delivered"),
+        ("e3", "app", 1, "delivered"),
+        ("e4", "web", 2, "delivered"),
+        ("e5", "web", 1, "delivered"),
+        ("e6", "web", 1, "dead"),
+        ("e7", "web", 1, "dropped"),
+    ]
+    requests = [each["requests"] for each in found]
+    assert requests == [[["POST", "/a", 202]]] * 5 + [[["POST", "/b", 400]], []]
