@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from destination.delivery import Delivered, Discard, Dropped, Retry
+from destination.delivery import Delivered, Discard, Dropped, Outcome, Retry
 from destination.event import decode
 from destination.pipeline import backoff
 from destination.runtime.delivery.connections import Exchange
@@ -124,8 +124,9 @@ def test_what_rows_of_one_request_share_is_told_of_those_alone(tmp_path: Path) -
             ("e7", "web", 0),
         )
     ]
-    outcomes = [Delivered()] * 5 + [Discard("rejected", "no"), Dropped("unchanged")]
-    exchanges = {number: shared for number in range(5)} | {5: other}
+    outcomes: list[Outcome] = [Delivered()] * 5
+    outcomes += [Discard("rejected", "no"), Dropped("unchanged")]
+    exchanges = dict.fromkeys(range(5), shared) | {5: other}
     record = settling_at(tmp_path, 1_000.0).settle(rows, outcomes, exchanges)
     entries = [each for each in record.operations if isinstance(each, bytes)]
     found = [decode(each) for each in entries if each.startswith(b'{"connection"')]
