@@ -43,11 +43,12 @@ MEMORY = "6gb"
 class Plan:
     """How to install it: ``mappings`` are files by name, ``latency`` is Klaviyo's, in seconds.
 
-    Each of the ``connections``, accounts at Klaviyo, has a source of its own. Klaviyo's rate limits
+    Several ``servers`` share one port. Each of the ``connections``, accounts at Klaviyo, has a source of its own. Klaviyo's rate limits
     are lifted unless ``limits`` is true.
     """
 
     fsync: str = "always"
+    servers: int = 1
     workers: int = 1
     latency: float = 0.0
     mappings: dict[str, bytes] = field(default_factory=lambda: mappings("segment.json"))
@@ -120,12 +121,16 @@ class Installation:
         return str(self._klaviyo_port), str(self.plan.latency)
 
     def start_server(self) -> None:
-        """Start the server and wait until it takes events; ``ready_seconds`` says how long."""
+        """Start the servers and wait until they take events; ``ready_seconds`` says how long."""
         began = time.monotonic()
         command = python("destination", "serve", "--port", str(self.port))
-        self._start("server", command, measured_cores())
+        if self.plan.servers > 1:
+            command.append("--reuse-port")
+        for name in ("server", *(f"server-{each}" for each in range(2, self.plan.servers + 1))):
+            self._start(name, command, measured_cores())
         until(self._ready, 30, self.logs, 0.005)
         self.ready_seconds = time.monotonic() - began
+        until(lambda: _listening(self.port) == self.plan.servers, 30, self.logs, 0.005)
 
     def start_workers(self, workers: int) -> None:
         """Start so many workers; ``workers_waiting`` tells when they have started."""
@@ -280,6 +285,13 @@ def _summed(by_process: dict[str, float]) -> dict[str, float]:
         kind = name.partition("-")[0]
         found[kind] = found.get(kind, 0.0) + value
     return found
+
+
+def _listening(port: int) -> int:
+    """How many sockets listen on a port."""
+    place, listens = f":{port:04X}", "0A"
+    lines = [each.split() for each in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(line[1].endswith(place) and line[3] == listens for line in lines)
 
 
 def _pin(pid: int, places: list[int]) -> None:

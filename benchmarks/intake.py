@@ -11,16 +11,24 @@ SHAPES = {"single events of 1 KB": ("small", 1), "batches of 100": ("track", 100
 
 
 def measure(report: Report) -> None:
-    """Singles and batches, with every fsync, at every number of connections."""
-    for fsync in report.only("fsync", ("always", "everysec")):
-        with Installation(Plan(fsync=fsync, workers=0)) as installed:
-            report.machine["redis"] = installed.redis_version
-            for title, (kind, size) in SHAPES.items():
-                for connections in report.only("connections", (1, 32, 256)):
-                    events = report.scaled(_events(size, connections))
-                    name = f"{title}, fsync {fsync}, {connections} connections"
-                    for _ in report.runs(name):
-                        report.add(name, one(installed, kind, size, connections, events))
+    """Singles and batches, with every fsync, at every number of connections; then two servers."""
+    for servers in report.only("servers", (1, 2)):
+        for fsync in report.only("fsync", ("always", "everysec")):
+            if servers == 1 or fsync == "always":
+                with Installation(Plan(fsync=fsync, servers=servers, workers=0)) as installed:
+                    _measure(report, installed)
+
+
+def _measure(report: Report, installed: Installation) -> None:
+    report.machine["redis"] = installed.redis_version
+    plan = installed.plan
+    ports = f", {plan.servers} servers" if plan.servers > 1 else ""
+    for title, (kind, size) in SHAPES.items():
+        for connections in report.only("connections", (1, 32, 256)):
+            events = report.scaled(_events(size, connections))
+            name = f"{title}, fsync {plan.fsync}, {connections} connections{ports}"
+            for _ in report.runs(name):
+                report.add(name, one(installed, kind, size, connections, events))
 
 
 def _events(size: int, connections: int) -> int:

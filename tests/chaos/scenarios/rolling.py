@@ -17,7 +17,7 @@ from tests.chaos.ordeal import Ordeal
 from tests.chaos.poster import Pace, Posted
 from tests.chaos.scenarios.scenario import scenario
 
-LASTS = 90.0
+LASTS = 120.0
 """Seconds of restarts: politely in the first half, with ``kill -9`` in the second."""
 
 RATE = 60
