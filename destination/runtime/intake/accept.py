@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from destination.errors import Rejected
+from destination.runtime.intake.line import Line
 from destination.runtime.logs import log
 from destination.runtime.store import PREFIX, dedupe_digest, script_text
 
@@ -104,11 +105,10 @@ class Intake:
     """Stores events durably. All requests that wait at the same instant share one script call."""
 
     def __init__(self, client: redis.asyncio.Redis, *, dedupe_hours: float) -> None:
-        self._client = client
         self._window = int(dedupe_hours * 3600)
         self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
-        self._script = client.register_script(script_text("accept", 0))
+        self._line = Line(client, script_text("accept", 0), TIMEOUT)
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._told: deque[_Waiting] = deque()
@@ -124,6 +124,7 @@ class Intake:
         self._wake.set()
         if self._task:
             await self._task
+        await self._line.close()
 
     @property
     def alive(self) -> bool:
@@ -193,7 +194,7 @@ class Intake:
         for (source, name), by in counts.items():
             args += [source, name, by]
         args += _events(part)
-        answer: bytes = await self._script(args=args)
+        answer: bytes = await self._line.call(args)
         return answer.decode()
 
 
