@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -62,14 +62,18 @@ def refusal(error: Rejected) -> Answer:
     return Answer(error.status, encode(body), tuple(headers))
 
 
-def headers_of(scope: Scope) -> dict[str, str]:
-    """Header names in lower case; of repeated ones the last counts."""
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-    }
+def headers_of(scope: Scope) -> Mapping[str, str]:
+    """Header names in lower case; of repeated ones the last counts. Read once for each scope."""
+    found: Mapping[str, str] | None = scope.get("destination.headers")
+    if found is None:
+        found = scope["destination.headers"] = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+    return found
 
 
-async def read_body(receive: Receive, headers: dict[str, str], limit: int) -> bytes:
+async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
     """The body, at most ``limit`` bytes, within ``BODY_SECONDS``.
 
     Raises ``Rejected``: 413 too large, 408 too slow, 400 when the caller went away.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
+from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
@@ -11,11 +14,15 @@ from destination.ingress.encoding import inflate
 from destination.ingress.format import Inbound, Limits
 from destination.runtime.http.answers import headers_of, read_body, too_large
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
-def _now() -> dt.datetime:
-    """To the millisecond, as it is kept and shown."""
-    now = dt.datetime.now(dt.UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+@lru_cache(maxsize=16)
+def _moment(milliseconds: int) -> dt.datetime:
+    """What so many ms after 1970 is, to the millisecond, as it is kept and shown. Under load a dozen
+    requests come in each.
+    """
+    return _EPOCH + dt.timedelta(milliseconds=milliseconds)
 
 
 async def read_inbound(scope: Scope, receive: Receive, path: str, limits: Limits) -> Inbound:
@@ -36,13 +43,13 @@ def whole_inbound(scope: Scope, body: bytes, path: str, limits: Limits) -> Inbou
 
 
 def _inbound(
-    scope: Scope, headers: dict[str, str], body: bytes, path: str, limits: Limits
+    scope: Scope, headers: Mapping[str, str], body: bytes, path: str, limits: Limits
 ) -> Inbound:
     asked = scope["query_string"]
     return Inbound(
         path=path,
         body=inflate(body, headers.get("content-encoding", ""), limits.body_bytes),
-        received_at=_now(),
+        received_at=_moment(time.time_ns() // 1_000_000),
         headers=headers,
         query=dict(parse_qsl(asked.decode("latin-1"))) if asked else {},
         ip=(scope.get("client") or ("",))[0],

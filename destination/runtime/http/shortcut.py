@@ -7,7 +7,9 @@ than reading the event does. Whatever is not whole, not POST or not hot goes the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Coroutine, Mapping
+from functools import lru_cache
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -16,7 +18,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from destination.errors import Rejected
 from destination.runtime.http.answers import Answer, refusal
-from destination.runtime.http.endpoint import Endpoint
+from destination.runtime.http.endpoint import Endpoint, Headers
+from destination.runtime.http.repeating import Repeatable, repeatable
 from destination.runtime.http.wire import GuardedProtocol
 from destination.runtime.logs import log, told
 
@@ -39,11 +42,21 @@ class ShortcutProtocol(GuardedProtocol):
         self._hot = hot
         self._held: tuple[RequestResponseCycle, Any] | None = None
         self._feeding = False
+        self._repeatable: Repeatable | None = None
         nobody: Any = _nobody
         self._proxied = ProxyHeadersMiddleware(nobody, self.config.forwarded_allow_ips)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, then start the request that has come, whole or not."""
+        """Start the request that comes once more, or feed the parser, then start what has come."""
+        again = self._repeatable
+        if again is not None and self._is_idle():
+            body = again.body_in(data)
+            if body is not None:
+                self._unset_keepalive_if_required()
+                self.cycle = again.begin()
+                self._run(self._answer(self.cycle, again.endpoint, body, first=False))
+                return
+        begins = not self._begun
         self._feeding = True
         try:
             super().data_received(data)
@@ -51,7 +64,18 @@ class ShortcutProtocol(GuardedProtocol):
             self._feeding = False
         if self._held:
             (cycle, app), self._held = self._held, None
-            self._start(cycle, app)
+            endpoint = self._start(cycle, app)
+            if endpoint and begins:
+                self._repeatable = repeatable(data, cycle, endpoint)
+
+    def _is_idle(self) -> bool:
+        """Whether the next byte begins a request, with no other under way, that may be served."""
+        if self._begun or self._timer or self._broken:
+            return False
+        if not self.cycle.response_complete or self.transport.is_closing():
+            return False
+        most = self.limit_concurrency or math.inf
+        return len(self.connections) < most and len(self.tasks) < most
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Start a request, or, while the parser is at work, note that it is to be started."""
@@ -60,7 +84,8 @@ class ShortcutProtocol(GuardedProtocol):
         else:
             self._start(cycle, app)
 
-    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> Endpoint | None:
+        """Start a request; the endpoint that takes it directly, None when it goes the usual way."""
         scope = cycle.scope
         endpoint = self._hot.get(scope["path"])
         # Who asked to be told to go on is told so on the usual way.
@@ -69,17 +94,24 @@ class ShortcutProtocol(GuardedProtocol):
         hot = endpoint and scope["method"] == "POST" and whole and app is self.app
         if endpoint is None or not hot or self.transport.is_closing():
             super()._start_asgi_task(cycle, app)
-            return
-        task = self.loop.create_task(self._answer(cycle, endpoint))
+            return None
+        self._run(self._answer(cycle, endpoint, bytes(cycle.body), first=True))
+        return endpoint
+
+    def _run(self, answering: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(answering)
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    async def _answer(self, cycle: RequestResponseCycle, endpoint: Endpoint) -> None:
+    async def _answer(
+        self, cycle: RequestResponseCycle, endpoint: Endpoint, body: bytes, *, first: bool
+    ) -> None:
+        """Answer a request; the ``first`` one with its scope has the scope say who called."""
         scope: Any = cycle.scope
         try:
-            if any(name[:12] == b"x-forwarded-" for name, _value in scope["headers"]):
+            if first and any(name[:12] == b"x-forwarded-" for name, _value in scope["headers"]):
                 await self._proxied(scope, _never, _never)
-            answer = await endpoint.answer_whole(scope, bytes(cycle.body))
+            answer = await endpoint.answer_whole(scope, body)
         except Exception as error:  # noqa: BLE001 whatever it is, the caller hears that it was us
             log.error("request_failed", path=scope["path"], **told(error))
             answer = FAULT
@@ -89,17 +121,23 @@ class ShortcutProtocol(GuardedProtocol):
         """Put the answer on the wire, as uvicorn would."""
         cycle.response_started = cycle.response_complete = True
         if not cycle.disconnected:
-            headers = [*cycle.default_headers, (b"content-type", b"application/json")]
-            headers += [(b"content-length", b"%d" % len(answer.body)), *answer.headers]
-            if not cycle.keep_alive:
-                headers.append((b"connection", b"close"))
-            lines = [b"%b: %b\r\n" % header for header in headers]
-            self.transport.write(
-                b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body])
-            )
+            dated = tuple(self.server_state.default_headers)
+            head = _head(answer.status, len(answer.body), dated, answer.headers, cycle.keep_alive)
+            self.transport.write(head + answer.body)
             if not cycle.keep_alive:
                 self.transport.close()
         cycle.on_response()
+
+
+@lru_cache(maxsize=64)
+def _head(status: int, length: int, dated: Headers, more: Headers, keep_alive: bool) -> bytes:
+    """The head of an answer; within a second, most are the same."""
+    headers = [*dated, (b"content-type", b"application/json")]
+    headers += [(b"content-length", b"%d" % length), *more]
+    if not keep_alive:
+        headers.append((b"connection", b"close"))
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n"])
 
 
 async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -42,6 +42,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._begun = False
         self._in_head = True
         self._progress = 0
         self._fruitless = 0
@@ -84,6 +85,11 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self._fruitless and self._in_head and self._timer is None:
             self._arm(HEAD_SECONDS)  # most heads come whole and need no timer
 
+    def on_message_begin(self) -> None:
+        """The first byte of a request; from here to its end the parser holds a part of it."""
+        self._begun = True
+        super().on_message_begin()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; a trailer is none, and must not pass for one."""
         if self._in_head:
@@ -119,6 +125,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole; the next bytes begin another one."""
+        self._begun = False
         self._in_head = True
         self._progress += 1
         self._disarm()
