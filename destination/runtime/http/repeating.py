@@ -64,4 +64,5 @@ def repeatable(data: bytes, cycle: RequestResponseCycle, endpoint: Endpoint) -> 
         return None
     # The length is another one each time. Who has a whole body needs none.
     cycle.scope["headers"] = [each for each in cycle.scope["headers"] if each[0] != _LENGTH]
+    cycle.body = bytearray()  # it has been handed on, and is not to be held as long as the head
     return Repeatable(plain[1], plain[3], cycle, endpoint)
