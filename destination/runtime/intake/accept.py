@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ CHUNK = 1000
 
 TIMEOUT = 1.5
 """Seconds that one call may take."""
+
+SENDING = 4 * 1024 * 1024
+"""Bytes of a command that the kernel takes at once, where it may (``net.core.wmem_max``): whatever
+does not fit waits until the server has looked after all its callers, and Redis waits for it.
+"""
 
 PATIENCE = 2.0
 """Seconds that a caller waits before hearing 503; every CDP waits at least 5."""
@@ -88,9 +94,18 @@ def accept_client(url: str) -> redis.asyncio.Redis:
 
 
 class _Packed:
-    """Writes commands of many arguments in a fifth of the time that redis-py and hiredis take."""
+    """Writes commands of many arguments in a fifth of the time that redis-py and hiredis take, and
+    all at once where Redis is on the same machine. TCP grows its buffer by itself.
+    """
 
     encoder: Any
+    _writer: Any
+
+    async def _connect(self) -> None:
+        await super()._connect()  # type: ignore[misc]  # of redis-py's connection, see below
+        sock = self._writer.get_extra_info("socket")
+        if sock.family == socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENDING)
 
     def pack_command(self, *args: Any) -> list[bytes]:
         words = [*args[0].split(), *args[1:]] if isinstance(args[0], str) else args
@@ -106,7 +121,7 @@ class Intake:
 
     def __init__(self, client: redis.asyncio.Redis, *, dedupe_hours: float) -> None:
         self._window = int(dedupe_hours * 3600)
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._line = Line(client, script_text("accept", 0), TIMEOUT)
         self._task: asyncio.Task[None] | None = None
@@ -161,31 +176,35 @@ class Intake:
         while self._waiting or not self._stopping:
             await self._wake.wait()
             self._wake.clear()
-            batch, self._waiting = self._waiting, []
-            try:
-                await self._commit(batch)
-            except Exception as error:  # noqa: BLE001 whatever it is, the next request is served
-                if not isinstance(error, redis.exceptions.RedisError | OSError):
-                    log.error("store_failed", exc_info=error)
-                # Those who came meanwhile as well: each would wait for the same trouble in turn.
-                waiting, self._waiting = self._waiting, []
-                _refuse([*batch, *waiting], error)
+            while self._waiting:
+                part = self._next()
+                try:
+                    await self._commit(part)
+                except Exception as error:  # noqa: BLE001 whatever it is, the next one is served
+                    if not isinstance(error, redis.exceptions.RedisError | OSError):
+                        log.error("store_failed", exc_info=error)
+                    # Those who came meanwhile as well: each would wait for the same trouble in turn.
+                    waiting, self._waiting = self._waiting, deque()
+                    _refuse([*part, *waiting], error)
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
-        """Store a batch in as few calls as may be, and tell each request what became of it."""
-        while batch:
-            take, size = 0, 0
-            while take < len(batch) and (take == 0 or size + len(batch[take].entries) <= CHUNK):
-                size += len(batch[take].entries)
-                take += 1
-            part, batch = batch[:take], batch[take:]
-            letters = await self._call(part)
-            at = 0
-            for waiting in part:
-                end = at + len(waiting.entries)
-                if not waiting.done.done():
-                    waiting.done.set_result(letters[at:end])
-                at = end
+    def _next(self) -> list[_Waiting]:
+        """As many of those who wait, first come first, as one call may store; always one."""
+        part = [self._waiting.popleft()]
+        size = len(part[0].entries)
+        while self._waiting and size + len(self._waiting[0].entries) <= CHUNK:
+            part.append(self._waiting.popleft())
+            size += len(part[-1].entries)
+        return part
+
+    async def _commit(self, part: list[_Waiting]) -> None:
+        """Store a part in one call, and tell each request what became of it."""
+        letters = await self._call(part)
+        at = 0
+        for waiting in part:
+            end = at + len(waiting.entries)
+            if not waiting.done.done():
+                waiting.done.set_result(letters[at:end])
+            at = end
 
     async def _call(self, part: list[_Waiting]) -> str:
         args: list[Any] = [PREFIX, self._window]
@@ -237,6 +256,9 @@ def _refuse(waiting: list[_Waiting], error: Exception) -> None:
 
 
 def _refusal(error: Exception) -> Rejected:
+    if isinstance(error, redis.exceptions.OutOfMemoryError):
+        full = "Redis is full; deliveries go on and make room, so post the events again"
+        return Rejected(503, "queue_full", full, retry_after=5)
     return Rejected(
         503,
         "queue_unavailable",
