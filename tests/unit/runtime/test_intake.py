@@ -62,6 +62,8 @@ def test_requests_that_wait_together_share_full_calls_and_keep_their_order(
             )
         )
 
+    client.script_flush()
+    client.config_resetstat()
     letters = with_intake(redis_url, steps)
     assert letters == ["A" * size for size in sizes]
     # 1,000, 1,000 and 200, the large one, the last one; the first call found no script.

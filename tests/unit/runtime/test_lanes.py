@@ -374,7 +374,7 @@ def test_nothing_is_lost_when_redis_answers_nothing(redis_url: str, scripts: Scr
     """Accepting fails with 503 and the post is repeated; the event stands once."""
     scripts.client.config_set("maxmemory", 1)
     try:
-        with pytest.raises(Exception, match="could not be stored"):
+        with pytest.raises(Exception, match="Redis is full"):
             store(redis_url, [entry("e1")])
     finally:
         scripts.client.config_set("maxmemory", 0)
