@@ -115,6 +115,8 @@ class ShortcutProtocol(GuardedProtocol):
         except Exception as error:  # noqa: BLE001 whatever it is, the caller hears that it was us
             log.error("request_failed", path=scope["path"], **told(error))
             answer = FAULT
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()  # who posts and does not read must not fill our memory
         self._write(cycle, answer)
 
     def _write(self, cycle: RequestResponseCycle, answer: Answer) -> None:

@@ -7,9 +7,11 @@ writes down how long it took: as much time as the server has for two events.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+import redis
 import redis.asyncio
 from redis.exceptions import NoScriptError
 
@@ -40,7 +42,8 @@ class Line:
 
     async def close(self) -> None:
         """End the connection; another call would make a new one."""
-        await self._connection.disconnect()
+        with contextlib.suppress(redis.RedisError, OSError):
+            await self._connection.disconnect()
 
     async def _be_connected(self) -> None:
         connection = self._connection

@@ -34,6 +34,8 @@ class Wire:
         """Nothing more comes."""
         self.closed = True
 
+    abort = close
+
     def is_closing(self) -> bool:
         """Whether it was closed."""
         return self.closed
@@ -110,6 +112,36 @@ def test_whole_requests_to_hot_paths_are_cut_short(request_: bytes, way: str) ->
     assert f'"way":"{way}","body":"{{}}"' in answer
     assert "x-hot: 1\r\n" in answer
     assert not closed
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_who_posts_and_does_not_read_is_asked_for_no_more(leaves: bool) -> None:
+    """What would be written waits, and so do later requests, until there is room or nobody left."""
+
+    async def run() -> None:
+        state, wire = ServerState(), Wire()
+        config = Config(usual, http=ShortcutProtocol, log_config=None, server_header=False)
+        connection = ShortcutProtocol(config, state, {}, hot={"/hot": HOT})
+        connection.connection_made(wire)
+        connection.pause_writing()
+        for _ in range(3):
+            connection.data_received(WHOLE)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        assert (wire.written, len(state.tasks)) == (b"", 1)
+        if leaves:
+            wire.close()
+            connection.connection_lost(None)
+        else:
+            connection.resume_writing()
+        while state.tasks:
+            await asyncio.gather(*state.tasks)
+            await asyncio.sleep(0)
+        if not leaves:
+            assert wire.written.count(b'"way":"short"') == 3
+            connection.connection_lost(None)
+
+    asyncio.run(run())
 
 
 def test_a_request_in_pieces_goes_the_usual_way() -> None:
