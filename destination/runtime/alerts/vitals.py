@@ -30,6 +30,9 @@ times: all would be too many where very many wait, so that the age told may be t
 MOST_MISSING = 20
 """Things that rows of a connection wait for, each of which is an alert of its own."""
 
+LOOKED_THROUGH = 1000
+"""Of so many the first by name are told, the same at each look, so that no alert comes and goes."""
+
 
 class _Event(msgspec.Struct):
     receivedAt: str = ""  # noqa: N815 the event's own name
@@ -109,8 +112,8 @@ def _pauses(client: Any, settings: Settings, connection: str) -> dict[str, float
 def _missing(client: Any, connection: str, now: float) -> tuple[str, ...]:
     """The first of the things that rows wait for: events name lists, and may name very many."""
     key = missing_key(connection)
-    found = client.zrangebyscore(key, f"({now}", "+inf", start=0, num=MOST_MISSING)
-    return tuple(sorted(thing.decode()[:100] for thing in found))
+    found = client.zrangebyscore(key, f"({now}", "+inf", start=0, num=LOOKED_THROUGH)
+    return tuple(sorted(thing.decode("utf-8", "replace") for thing in found)[:MOST_MISSING])
 
 
 def _oldest(client: Any, now: float) -> dict[str, float]:

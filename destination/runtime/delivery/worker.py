@@ -61,6 +61,9 @@ PATIENT = 10.0
 MISSING = 2700.0
 """Seconds for which something that rows wait for counts as missing: they look every half hour."""
 
+LONGEST_THING = 100
+"""Characters of its name that are told: events may name lists."""
+
 GIVE_BACK = 20
 """Half-seconds for which a worker tries to give a lane back after Redis failed."""
 
@@ -236,7 +239,8 @@ class Worker:
     def _alarm(self, lane: Lane, alarms: Iterable[tuple[str, str]]) -> None:
         """One loud line for each thing that rows begin to wait for; alerts tell of it meanwhile."""
         now = time.time()
-        for code, thing in alarms:
+        for code, whole in alarms:
+            thing = whole[:LONGEST_THING]
             missing: Any = self.redis.pipeline()
             key = missing_key(lane.connection)
             missing.zremrangebyscore(key, "-inf", now)

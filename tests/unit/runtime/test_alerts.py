@@ -35,7 +35,7 @@ from destination.runtime.alerts.notices import Notice, body_of, form_of, headers
 from destination.runtime.alerts.vitals import look
 from destination.runtime.delivery.client import Client
 from destination.runtime.delivery.connections import address_of
-from destination.runtime.store import PREFIX, Row, Scripts, account_of, encode_row
+from destination.runtime.store import PREFIX, Row, Scripts, account_of, encode_row, missing_key
 from destination.sending import Request
 from destination.settings import Settings, load_settings
 from tests.unit.runtime.accepting import accept
@@ -401,6 +401,17 @@ def vitals(scripts: Scripts, settings: Settings, now: float) -> Vitals:
     snapshot, sample = look(scripts, settings, now)
     Board(scripts).note(frozenset(), sample)
     return snapshot.connections[0]
+
+
+def test_of_many_lists_that_are_not_there_the_same_few_are_told_at_each_look(
+    client: redis.Redis, scripts: Scripts, settings: Settings
+) -> None:
+    """Whichever was met last: an alert that comes and goes is heeded by nobody."""
+    names = [f"list:{number:02}" for number in range(30)]
+    for order in (1, -1):
+        ends = {name: NOW + 60 + order * number for number, name in enumerate(names)}
+        client.zadd(missing_key("default"), ends)
+        assert vitals(scripts, settings, NOW).missing == tuple(names[:20])
 
 
 def test_a_look_sees_what_stands_in_redis(
