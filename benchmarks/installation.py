@@ -43,8 +43,8 @@ MEMORY = "6gb"
 class Plan:
     """How to install it: ``mappings`` are files by name, ``latency`` is Klaviyo's, in seconds.
 
-    Several ``servers`` share one port. Each of the ``connections``, accounts at Klaviyo, has a source of its own. Klaviyo's rate limits
-    are lifted unless ``limits`` is true.
+    Several ``servers`` share one port. Each of the ``connections``, accounts at Klaviyo, has a source of
+    its own. Klaviyo's rate limits are lifted unless ``limits`` is true.
     """
 
     fsync: str = "always"

@@ -55,9 +55,15 @@ def milliseconds(moment: datetime) -> int:
 
 
 @lru_cache(maxsize=64)
+def at_milliseconds(milliseconds: int) -> datetime:
+    """The time so many ms after 1970; under load a dozen requests come in each."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+@lru_cache(maxsize=64)
 def _arrival(sent: Sent) -> Arrival:
     """The events of one request are read one after the other."""
-    return Arrival(_EPOCH + sent.received * _MILLISECOND, sent_at=sent.sent_at)
+    return Arrival(at_milliseconds(sent.received), sent_at=sent.sent_at)
 
 
 class SentEvent(msgspec.Struct, frozen=True):

@@ -215,7 +215,7 @@ class Settling:
         row = msgspec.structs.replace(row, since=row.since or self.now)
         hours = self.settings.missing_list_hours
         if self.now - row.since >= hours * 3600:
-            self._end(row, Discard(outcome.code, outcome.message, "list_id"), seen)
+            self._end(row, Discard(outcome.code, outcome.message), seen)
             return
         # Only what waits for the same thing stays behind it, so its name is not the person's.
         key = person_key(f"{row.person}\t{outcome.aside}")

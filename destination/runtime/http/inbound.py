@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
 from destination.ingress.encoding import inflate
 from destination.ingress.format import Inbound, Limits
+from destination.ingress.sent import at_milliseconds
 from destination.runtime.http.answers import headers_of, read_body, too_large
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-
-@lru_cache(maxsize=16)
-def _moment(milliseconds: int) -> dt.datetime:
-    """What so many ms after 1970 is, to the millisecond, as it is kept and shown. Under load a dozen
-    requests come in each.
-    """
-    return _EPOCH + dt.timedelta(milliseconds=milliseconds)
 
 
 async def read_inbound(scope: Scope, receive: Receive, path: str, limits: Limits) -> Inbound:
@@ -49,7 +38,7 @@ def _inbound(
     return Inbound(
         path=path,
         body=inflate(body, headers.get("content-encoding", ""), limits.body_bytes),
-        received_at=_moment(time.time_ns() // 1_000_000),
+        received_at=at_milliseconds(time.time_ns() // 1_000_000),
         headers=headers,
         query=dict(parse_qsl(asked.decode("latin-1"))) if asked else {},
         ip=(scope.get("client") or ("",))[0],

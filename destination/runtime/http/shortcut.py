@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Coroutine, Mapping
-from functools import lru_cache
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from destination.errors import Rejected
 from destination.runtime.http.answers import Answer, refusal
-from destination.runtime.http.endpoint import Endpoint, Headers
+from destination.runtime.http.endpoint import Endpoint
 from destination.runtime.http.repeating import Repeatable, repeatable
 from destination.runtime.http.wire import GuardedProtocol
 from destination.runtime.logs import log, told
@@ -123,23 +122,10 @@ class ShortcutProtocol(GuardedProtocol):
         """Put the answer on the wire, as uvicorn would."""
         cycle.response_started = cycle.response_complete = True
         if not cycle.disconnected:
-            dated = tuple(self.server_state.default_headers)
-            head = _head(answer.status, len(answer.body), dated, answer.headers, cycle.keep_alive)
-            self.transport.write(head + answer.body)
+            self._say(answer, keep_alive=cycle.keep_alive)
             if not cycle.keep_alive:
                 self.transport.close()
         cycle.on_response()
-
-
-@lru_cache(maxsize=64)
-def _head(status: int, length: int, dated: Headers, more: Headers, keep_alive: bool) -> bytes:
-    """The head of an answer; within a second, most are the same."""
-    headers = [*dated, (b"content-type", b"application/json")]
-    headers += [(b"content-length", b"%d" % length), *more]
-    if not keep_alive:
-        headers.append((b"connection", b"close"))
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    return b"".join([STATUS_LINE[status], *lines, b"\r\n"])
 
 
 async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -8,6 +8,7 @@ here and costs nobody else theirs.
 from __future__ import annotations
 
 from asyncio import TimerHandle
+from functools import lru_cache
 from typing import Any
 
 import httptools
@@ -18,7 +19,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from destination.errors import Rejected
-from destination.runtime.http.answers import refusal
+from destination.runtime.http.answers import Answer, refusal
+from destination.runtime.http.endpoint import Headers
 
 HEAD_SECONDS = 5.0
 """Seconds within which the whole head of a request must have come, from its first byte on."""
@@ -155,19 +157,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False  # of the newest whole request: its answer is the last
             return
         if self._in_head or not self.cycle.response_started:
-            self._say(problem)
+            self._say(refusal(problem), keep_alive=False)
         self.transport.close()
 
     def _answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
-    def _say(self, problem: Rejected) -> None:
-        answer = refusal(problem)
-        headers = [*self.server_state.default_headers, (b"content-type", b"application/json")]
-        headers += [(b"content-length", str(len(answer.body)).encode()), (b"connection", b"close")]
-        lines = [name + b": " + value + b"\r\n" for name, value in headers]
-        self.transport.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", answer.body]))
+    def _say(self, answer: Answer, *, keep_alive: bool) -> None:
+        dated = tuple(self.server_state.default_headers)
+        head = _head(answer.status, len(answer.body), dated, answer.headers, keep_alive)
+        self.transport.write(head + answer.body)
 
     def pause_writing(self) -> None:
         """The client does not read what it is sent."""
@@ -199,6 +199,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(_TOO_SLOW)
         else:
             self.transport.close()
+
+
+@lru_cache(maxsize=64)
+def _head(status: int, length: int, dated: Headers, more: Headers, keep_alive: bool) -> bytes:
+    """The head of an answer; within a second, most are the same."""
+    headers = [*dated, (b"content-type", b"application/json")]
+    headers += [(b"content-length", b"%d" % length), *more]
+    if not keep_alive:
+        headers.append((b"connection", b"close"))
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n"])
 
 
 _MALFORMED = Rejected(400, "bad_request", "this is not HTTP/1.1 as its specification has it")

@@ -177,15 +177,7 @@ class Intake:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                part = self._next()
-                try:
-                    await self._commit(part)
-                except Exception as error:  # noqa: BLE001 whatever it is, the next one is served
-                    if not isinstance(error, redis.exceptions.RedisError | OSError):
-                        log.error("store_failed", exc_info=error)
-                    # Those who came meanwhile as well: each would wait for the same trouble in turn.
-                    waiting, self._waiting = self._waiting, deque()
-                    _refuse([*part, *waiting], error)
+                await self._commit(self._next())
 
     def _next(self) -> list[_Waiting]:
         """As many of those who wait, first come first, as one call may store; always one."""
@@ -198,12 +190,20 @@ class Intake:
 
     async def _commit(self, part: list[_Waiting]) -> None:
         """Store a part in one call, and tell each request what became of it."""
-        letters = await self._call(part)
+        try:
+            letters = await self._call(part)
+        except Exception as error:  # noqa: BLE001 whatever it is, the next one is served
+            if not isinstance(error, redis.exceptions.RedisError | OSError):
+                log.error("store_failed", exc_info=error)
+            # Those who came meanwhile as well: each would wait for the same trouble in turn.
+            waiting, self._waiting = self._waiting, deque()
+            _refuse([*part, *waiting], error)
+            return
         at = 0
-        for waiting in part:
-            end = at + len(waiting.entries)
-            if not waiting.done.done():
-                waiting.done.set_result(letters[at:end])
+        for each in part:
+            end = at + len(each.entries)
+            if not each.done.done():
+                each.done.set_result(letters[at:end])
             at = end
 
     async def _call(self, part: list[_Waiting]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from uvicorn.server import ServerState
 from destination.runtime.http.answers import Answer, headers_of, ok
 from destination.runtime.http.endpoint import Endpoint
 from destination.runtime.http.shortcut import ShortcutProtocol
+from tests.unit.runtime.wire import Wire
 
 HEAD = b"POST /hot?q=1 HTTP/1.1\r\nHost: h\r\nX-Key: k\r\nContent-Length: %d\r\nX-Last: l\r\n\r\n"
 
@@ -26,36 +26,6 @@ TURNS = 20
 def request_of(body: bytes) -> bytes:
     """A whole request with the head that all have, but for the length."""
     return HEAD % len(body) + body
-
-
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        """Keep it."""
-        self.written += data
-
-    def close(self) -> None:
-        """Nothing more comes."""
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        """Whether it was closed."""
-        return self.closed
-
-    def get_extra_info(self, name: str) -> Any:
-        """The addresses."""
-        return ("127.0.0.1", 1) if name in {"peername", "sockname"} else None
-
-    def pause_reading(self) -> None:
-        """Nothing is read here."""
-
-    def resume_reading(self) -> None:
-        """As above."""
 
 
 class Told(Endpoint):

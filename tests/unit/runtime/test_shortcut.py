@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -15,40 +14,9 @@ from destination.errors import Rejected
 from destination.runtime.http.answers import Answer, ok
 from destination.runtime.http.endpoint import Endpoint
 from destination.runtime.http.shortcut import ShortcutProtocol
+from tests.unit.runtime.wire import Wire
 
 WHOLE = b"POST /hot HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
-
-
-class Wire:
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        """Keep it."""
-        self.written += data
-
-    def close(self) -> None:
-        """Nothing more comes."""
-        self.closed = True
-
-    abort = close
-
-    def is_closing(self) -> bool:
-        """Whether it was closed."""
-        return self.closed
-
-    def get_extra_info(self, name: str) -> Any:
-        """The addresses."""
-        return ("127.0.0.1", 1) if name in {"peername", "sockname"} else None
-
-    def pause_reading(self) -> None:
-        """Nothing is read here."""
-
-    def resume_reading(self) -> None:
-        """As above."""
 
 
 class Hot(Endpoint):
