@@ -156,7 +156,8 @@ class _Sender(Generic[T]):
     def apart(self, named: Part, part: Part, response: Response) -> None:
         """Try the named rows by themselves: wrong pointers must not cost good rows their delivery."""
         self.settle(named)
-        rest = [index for index in part if index not in set(named)]
+        tried = set(named)
+        rest = [index for index in part if index not in tried]
         guilty = [isinstance(self.outcomes.get(index), Discard) for index in named]
         if any(guilty) or self.rest is not None:
             self.settle(rest, trust=all(guilty))

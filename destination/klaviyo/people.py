@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -105,17 +105,28 @@ class Found:
     profiles: tuple[Json, ...]
     refused: Mapping[Who, Discard]
 
+    _places: Mapping[Who, Sequence[int]] = field(init=False, repr=False, compare=False)
+    _nameless: Sequence[int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places: dict[Who, list[int]] = {}
+        nameless: list[int] = []
+        for place, each in enumerate(self.profiles):
+            names = who(attributes_of(each))
+            for name in names:
+                places.setdefault(name, []).append(place)
+            if not names:
+                nameless.append(place)
+        object.__setattr__(self, "_places", places)
+        object.__setattr__(self, "_nameless", nameless)
+
     def ids(self, identifiers: Iterable[Who]) -> list[str]:
         """The ids of the profiles that have one of the identifiers.
 
         A profile that came without identifiers may be anybody's who was asked for.
         """
-        wanted = set(identifiers)
-        return [
-            each["id"]
-            for each in self.profiles
-            if not who(attributes_of(each)) or wanted & who(attributes_of(each))
-        ]
+        chosen = set(self._nameless).union(*[self._places.get(name, ()) for name in identifiers])
+        return [self.profiles[place]["id"] for place in sorted(chosen)]
 
 
 def find(
