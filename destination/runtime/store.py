@@ -21,6 +21,7 @@ key                                     type    meaning
 ``destination:C:chain:L:P``             list    rows of a parked person, in order
 ``destination:C:jobs:L``                zset    job at Klaviyo -> ms of the next poll
 ``destination:C:job:L:J``               list    rows submitted with a job
+``destination:C:keys:L:J``              list    what each of them was submitted under
 ``destination:C:counts``                hash    ``M|field`` -> count
 ``destination:C:dead``                  hash    id -> dead letter
 ``destination:C:dead:order``            zset    id -> ms at which it died

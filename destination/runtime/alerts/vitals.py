@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -136,18 +136,16 @@ def _first_rows(client: Any, own: str, lane: str) -> Iterator[Row]:
         for person in client.zrange(parked, start, end)
     }
     jobs = [job.decode() for job in client.zrange(f"{own}jobs:{lane}", 0, -1)]
-    places = [f"{own}lane:{lane}", *(f"{own}chain:{lane}:{person}" for person in people)]
-    for text in _heads(client, places):
-        yield decode_row(text)
-    for text in _heads(client, [f"{own}job:{lane}:{job}" for job in jobs]):
-        yield decode_row(text.partition(b"\n")[2])
-
-
-def _heads(client: Any, places: Iterable[str]) -> list[bytes]:
     with client.pipeline(transaction=False) as asking:
-        for place in places:
-            asking.lindex(place, 0)
-        return [text for text in asking.execute() if text is not None]
+        asking.lindex(f"{own}lane:{lane}", 0)
+        for person in people:
+            asking.lindex(f"{own}chain:{lane}:{person}", 0)
+        for job in jobs:
+            asking.lindex(f"{own}job:{lane}:{job}", 0)
+        heads = asking.execute()
+    for text in heads:
+        if text is not None:
+            yield decode_row(text)
 
 
 def _since(row: Row, now: float) -> float:

@@ -32,6 +32,9 @@ class Record:
     taken: int = 0
     job: str = ""
     operations: list[Any] = field(default_factory=list)
+    moves: list[tuple[int, str, str]] = field(default_factory=list)
+    """Rows that go on as they are: where each stands in the lane, and the list that it goes to."""
+    _rewritten: set[str] = field(default_factory=set)
 
     def front(self, row: Row) -> None:
         """Back to the head of the lane."""
@@ -39,8 +42,16 @@ class Record:
 
     def park(self, row: Row, wait: float, *, first: bool = False) -> None:
         """Behind its person, who may go on after ``wait`` seconds."""
+        self._rewritten.add(row.person)
         operation = ["park", row.person, _ms(wait), int(first), encode_row(row)]
         self.operations += operation
+
+    def follow(self, row: Row, place: int) -> None:
+        """Behind its person as it is, last of those that wait; ``place`` is where it stands."""
+        if row.person in self._rewritten:  # before this one, but written when all moves are made
+            self.park(row, 0)
+        else:
+            self.moves.append((place, "chain", row.person))
 
     def park_at(self, place: str, row: Row, wait: float) -> None:
         """At the end of those that wait in ``place``, which holds up nobody else."""
@@ -67,9 +78,10 @@ class Record:
         """Into the log of recent deliveries."""
         self.operations += ["log", entry]
 
-    def sent(self, job: str, row: Row, key: bytes) -> None:
-        """Submitted to a job at Klaviyo, under ``key``."""
-        self.operations += ["sent", job, row.person, key + b"\n" + encode_row(row)]
+    def sent(self, job: str, row: Row, key: bytes, place: int) -> None:
+        """Submitted to a job at Klaviyo, under ``key``; ``place`` is where it stands in the lane."""
+        self.moves.append((place, "job", job))
+        self.operations += ["sent", job, row.person, key]
 
     def poll(self, job: str, wait: float) -> None:
         """Ask for the job's end after ``wait`` seconds."""
@@ -173,12 +185,11 @@ class Lane:
 
     def submitted(self, job: str) -> list[tuple[bytes, Row]]:
         """The rows of a job with the keys they were submitted under."""
-        raw: list[Any] = self._client.lrange(f"{self._own}job:{self.name}:{job}", 0, -1)
-        rows = []
-        for text in raw:
-            key, _, row = text.partition(b"\n")
-            rows.append((key, decode_row(row)))
-        return rows
+        with self._client.pipeline() as asking:
+            for what in ("keys", "job"):
+                asking.lrange(f"{self._own}{what}:{self.name}:{job}", 0, -1)
+            keys, rows = asking.execute()
+        return [(key, decode_row(text)) for key, text in zip(keys, rows, strict=True)]
 
     def parked(self, people: Iterable[str]) -> set[str]:
         """Which of these people have rows that wait, so that later rows must wait behind them."""
@@ -191,8 +202,13 @@ class Lane:
 
     def commit(self, record: Record) -> None:
         """Record in one step. Raises ``LeaseLost`` when the lane is no longer ours."""
-        head = [self._lease, record.taken, record.job, RECENT]
-        if not self._run("commit", *head, *record.operations):
+        head = [self._lease, record.taken, record.job, RECENT, len(record.moves)]
+        moves: list[Any] = []
+        free = 0  # the first place that no move has come to
+        for place, kind, name in sorted(record.moves):
+            moves += (place - free, kind, name)
+            free = place + 1
+        if not self._run("commit", *head, *moves, *record.operations):
             raise LeaseLost(f"{self.connection}/{self.name}")
 
     def held(self) -> bool:

@@ -58,8 +58,9 @@ class Settling:
         rows: Sequence[Row],
         outcomes: Sequence[Outcome],
         exchanges: Mapping[int, Sequence[Exchange]],
+        places: Sequence[int],
     ) -> Record:
-        """The record for rows read from the head of the lane."""
+        """The record for rows read from the head of the lane, where they stand at ``places``."""
         # A request that fails while others are answered is about its row, not about Klaviyo.
         alone = any(
             isinstance(outcome, Delivered | Submitted | Discard) and number in exchanges
@@ -72,7 +73,7 @@ class Settling:
                 case Delivered() | Dropped() | Discard():
                     self._end(row, outcome, seen)
                 case Submitted(job=job, key=key):
-                    self.record.sent(job, row, encode(key))
+                    self.record.sent(job, row, encode(key), places[number])
                     if job not in self._jobs:
                         self._jobs.add(job)
                         self.record.poll(job, FIRST_POLL)
@@ -82,7 +83,7 @@ class Settling:
                     self._front(row)
                     self._halt(code, message)
                 case Retry():
-                    self._retry(row, outcome, seen, alone=alone)
+                    self._retry(row, outcome, seen, places[number], alone=alone)
                 case _:
                     assert_never(outcome)  # a row without an outcome would be lost
         return self._finished()
@@ -173,13 +174,15 @@ class Settling:
         self._kept.add(row.person)
         self.record.front(row)
 
-    def _retry(self, row: Row, outcome: Retry, seen: Sequence[Exchange], *, alone: bool) -> None:
+    def _retry(
+        self, row: Row, outcome: Retry, seen: Sequence[Exchange], place: int, *, alone: bool
+    ) -> None:
         if outcome.aside:
             self._aside(row, outcome, seen)
             return
         if not outcome.spends:
             if row.person in self._waiting:
-                self.record.park(row, 0)
+                self.record.follow(row, place)
             elif outcome.after and not outcome.whole and row.person not in self._kept:
                 self._waiting.add(row.person)
                 self.record.park(row, outcome.after, first=True)

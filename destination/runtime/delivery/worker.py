@@ -201,7 +201,8 @@ class Worker:
         rows = rows[:free_to_go]
         routes = working.versions.routes(routes, rows)
         blocked = lane.parked({row.person for row in rows})
-        free = [row for row in rows if row.person not in blocked]
+        places = [at for at, row in enumerate(rows) if row.person not in blocked]
+        free = [rows[at] for at in places]
         if crashes >= DEADLY and len(rows) == 1:
             seen = f"{crashes} workers in a row died while they had it in hand"
             tried: Pass | None = None
@@ -215,11 +216,11 @@ class Worker:
             tried = Pass(free, routes, working, self._spread, ours)
             outcomes, exchanges = tried.outcomes(), tried.exchanges
         settling = self._settling(lane, routes)
-        record = settling.settle(free, outcomes, exchanges)
+        record = settling.settle(free, outcomes, exchanges, places)
         record.taken = len(rows)
-        for row in rows:
+        for at, row in enumerate(rows):
             if row.person in blocked:
-                record.park(row, 0)
+                record.follow(row, at)
         if not working.limiter.ample:
             record.patient(PATIENT)
         lane.commit(record)

@@ -198,18 +198,18 @@ class Erasure:
             self.receipt.pending += len(self._sweep(lane, f"chain:{lane.name}:{who}", who))
         gone: set[str] = set()
         for job in self._client.zrange(f"{self._own}jobs:{lane.name}", 0, -1):
-            found = self._sweep(lane, f"job:{lane.name}:{job.decode()}", keyed=True)
+            found = self._sweep(lane, f"job:{lane.name}:{job.decode()}")
             self.receipt.submitted += len(found)
             gone.update(row.person for row in found)
         if gone and not self.dry:
             lane.free(gone - self._submitted(lane))
 
-    def _sweep(self, lane: Lane, place: str, person: str = "", *, keyed: bool = False) -> list[Row]:
-        """Take the person's rows out of one list; with ``keyed`` each has a line before it."""
+    def _sweep(self, lane: Lane, place: str, person: str = "") -> list[Row]:
+        """Take the person's rows out of one list."""
         start, found = 0, list[Row]()
         while texts := self._client.lrange(self._own + place, start, start + CHUNK - 1):
-            rows = (decode_row(text.partition(b"\n")[2] if keyed else text) for text in texts)
-            hits = [(at, row) for at, row in enumerate(rows, start) if self._wanted(row)]
+            rows = enumerate(map(decode_row, texts), start)
+            hits = [(at, row) for at, row in rows if self._wanted(row)]
             if hits and not self.dry:
                 lane.erase(place, person, [(at, row.mapping) for at, row in hits])
             found += [row for _at, row in hits]

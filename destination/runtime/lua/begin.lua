@@ -40,11 +40,7 @@ redis.call('ZADD', due, now + lease, member)
 local lane, parked = own .. 'lane:' .. name, own .. 'parked:' .. name
 for _, person in ipairs(redis.call('ZRANGEBYSCORE', parked, '-inf', now, 'LIMIT', 0, 1000)) do
   local chain = own .. 'chain:' .. name .. ':' .. person
-  local row = redis.call('RPOP', chain)
-  while row do
-    redis.call('LPUSH', lane, row)
-    row = redis.call('RPOP', chain)
-  end
+  while redis.call('LMOVE', chain, lane, 'RIGHT', 'LEFT') do end
   redis.call('ZREM', parked, person)
 end
 

@@ -5,6 +5,9 @@
 --       6 taken    rows to cut from the head of the lane
 --       7 job      '' or the job whose rows these are (its list is deleted)
 --       8 recent   how many entries the log of recent deliveries keeps
+--       9 moves    how many of the rows go on as they are, then for each, in the order of the lane:
+--                    gap    rows before it, after the last one, that do not
+--                    'job' job or 'chain' person   at the end of which list it waits from now on
 --       then operations until the end:
 --         'front' row                     back to the head, keeping the order given
 --         'park'  person wait_ms first row   behind its person; first = 1 puts it before those waiting
@@ -13,7 +16,8 @@
 --         'dead'  id record               a dead letter
 --         'count' mapping field by        counts[mapping|field] += by
 --         'log'   entry                   into the log of recent deliveries
---         'sent'  job person row          submitted to a job; its person waits for the job
+--         'sent'  job person key          a row that goes on to the job was submitted under key; its
+--                                         person waits for the job
 --         'poll'  job wait_ms             ask for the job then
 --         'hold'  wait_ms reason          the lane waits
 --         'patient' wait_ms               rows that find the lane idle wait for company
@@ -35,11 +39,28 @@ redis.call('HDEL', own .. 'begun', name)
 local lane, parked, counts = own .. 'lane:' .. name, own .. 'parked:' .. name, own .. 'counts'
 local jobs, log = own .. 'jobs:' .. name, own .. 'recent'
 local taken, job, recent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+
+-- Rows that nothing has changed never leave Redis: 8 us a row, with the worker's part, against 13 for
+-- writing it anew, and in the append-only file a line for a whole row.
+local at, behind = 10, {}
+for _ = 1, tonumber(ARGV[9]) do
+  local gap, kind, key = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  if gap > 0 then
+    redis.call('LTRIM', lane, gap, -1)
+  end
+  redis.call('LMOVE', lane, own .. kind .. ':' .. name .. ':' .. key, 'LEFT', 'RIGHT')
+  if kind == 'chain' then
+    behind[#behind + 1] = now
+    behind[#behind + 1] = key
+  end
+  taken = taken - gap - 1
+  at = at + 3
+end
 if taken > 0 then
   redis.call('LTRIM', lane, taken, -1)
 end
 if job ~= '' then
-  redis.call('DEL', own .. 'job:' .. name .. ':' .. job)
+  redis.call('DEL', own .. 'job:' .. name .. ':' .. job, own .. 'keys:' .. name .. ':' .. job)
   redis.call('ZREM', jobs, job)
 end
 
@@ -48,9 +69,14 @@ end
 -- at another.
 local front, entries, free, waiting, sent, buried = {}, {}, {}, {}, {}, 0
 
-local function together(command, key, values)
+local function together(values, ...)
+  local command = {...}
+  local words = #command
   for first = 1, #values, 1000 do  -- Lua's stack holds no more than about 8,000
-    redis.call(command, key, unpack(values, first, math.min(first + 999, #values)))
+    for i = 0, 999 do
+      command[words + 1 + i] = values[first + i]
+    end
+    redis.call(unpack(command))
   end
 end
 
@@ -70,7 +96,6 @@ local function set_free(first, last)
   end
 end
 
-local at = 9
 while at <= #ARGV do
   local what = ARGV[at]
   if what == 'front' then
@@ -110,9 +135,9 @@ while at <= #ARGV do
     entries[#entries + 1] = ARGV[at + 1]
     at = at + 2
   elseif what == 'sent' then
-    local rows = sent[ARGV[at + 1]] or {}
-    sent[ARGV[at + 1]] = rows
-    rows[#rows + 1] = ARGV[at + 3]
+    local keys = sent[ARGV[at + 1]] or {}
+    sent[ARGV[at + 1]] = keys
+    keys[#keys + 1] = ARGV[at + 3]
     waiting[#waiting + 1] = 'inf'
     waiting[#waiting + 1] = ARGV[at + 2]
     at = at + 4
@@ -134,10 +159,11 @@ while at <= #ARGV do
   end
 end
 
-for submitted, rows in pairs(sent) do
-  together('RPUSH', own .. 'job:' .. name .. ':' .. submitted, rows)
+for submitted, keys in pairs(sent) do
+  together(keys, 'RPUSH', own .. 'keys:' .. name .. ':' .. submitted)
 end
-together('ZADD', parked, waiting)
+together(waiting, 'ZADD', parked)
+together(behind, 'ZADD', parked, 'NX')
 for first = 1, #free, 1000 do
   set_free(first, math.min(first + 999, #free))
 end
@@ -145,9 +171,9 @@ local backwards = {}
 for i = #front, 1, -1 do
   backwards[#backwards + 1] = front[i]
 end
-together('LPUSH', lane, backwards)
+together(backwards, 'LPUSH', lane)
 if entries[1] then
-  together('LPUSH', log, entries)
+  together(entries, 'LPUSH', log)
   redis.call('LTRIM', log, 0, recent - 1)
 end
 return 1

@@ -10,13 +10,19 @@ if redis.call('GET', own .. 'lease:' .. name) ~= ARGV[4] then
   return 0
 end
 local list, person, gone = own .. ARGV[5], ARGV[6], '\0'
+local keys, keyed = string.gsub(ARGV[5], '^job:', 'keys:')  -- of a job's rows, each at the same place
+keys = own .. keys
 for at = 7, #ARGV, 2 do
   redis.call('LSET', list, ARGV[at], gone)
+  if keyed == 1 then
+    redis.call('LSET', keys, ARGV[at], gone)
+  end
   redis.call('HINCRBY', own .. 'counts', ARGV[at + 1] .. '|pending', -1)
   redis.call('HINCRBY', own .. 'counts', ARGV[at + 1] .. '|dropped', 1)
   redis.call('HINCRBY', own .. 'counts', ARGV[at + 1] .. '|dropped:erased', 1)
 end
 redis.call('LREM', list, 0, gone)
+redis.call('LREM', keys, 0, gone)
 local parked = own .. 'parked:' .. name
 if person ~= '' and redis.call('EXISTS', list) == 0
     and redis.call('ZSCORE', parked, person) ~= 'inf' then

@@ -425,7 +425,7 @@ def test_a_look_sees_what_stands_in_redis(
     client.rpush(f"{PREFIX}default:chain:a:p", row)
     client.zadd(f"{PREFIX}default:parked:a", {"p": NOW * 1000})
     assert vitals(scripts, settings, NOW).oldest == pytest.approx(500)
-    client.rpush(f"{PREFIX}default:job:a:J", b'"key"\n' + row.replace(b"e-3", b"e-4"))
+    client.rpush(f"{PREFIX}default:job:a:J", row.replace(b"e-3", b"e-4"))
     client.zadd(f"{PREFIX}default:jobs:a", {"J": 1})
     base, key = address_of(settings.connections["default"], settings)
     client.set(f"{PREFIX}{account_of(base + key)}:pause:create_list", "throttled", px=700_000)

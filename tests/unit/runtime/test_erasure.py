@@ -167,7 +167,7 @@ def filled(scripts: Scripts, redis_url: str) -> None:
     stored(scripts, redis_url, *theirs, *others)
     lane, record = take(scripts), Record(taken=4)
     record.park(theirs[0], 60, first=True)
-    record.sent("job-1", theirs[1], encode(EMAIL))
+    record.sent("job-1", theirs[1], encode(EMAIL), 1)
     record.poll("job-1", 60)
     letter = DeadLetter(
         f"web:{theirs[2].id}:a", "a", "a", "upsertProfile", "v", "x", f"{EMAIL}?", 1.0, theirs[2]
@@ -380,17 +380,19 @@ def test_people_who_wait_for_a_job_with_an_erased_row_go_on(
     other = row("m-3", event("m-3", userId="u-3"), "u-3")
     stored(scripts, redis_url, theirs, behind, other)
     lane, record = take(scripts), Record(taken=3)
-    record.sent("job-1", theirs, b"1")
-    record.sent("job-1", other, b"2")
+    record.sent("job-1", theirs, b"1", 0)
+    record.sent("job-1", other, b"2", 2)
     record.poll("job-1", 60)
-    record.park(behind, 0)
+    record.follow(behind, 1)
     lane.commit(record)
     lane.release()
     assert erased(scripts, installed).submitted == 1
     parked = dict(client.zrange(f"{PREFIX}default:parked:a", 0, -1, withscores=True))  # type: ignore[arg-type]  # sync client
     assert parked[person_key("shared").encode()] < time.time() * 1000 + 1000
     assert parked[person_key("u-3").encode()] == float("inf")
-    assert [each.id for each in take(scripts).read(9)] == ["m-2"]
+    mine = take(scripts)
+    assert [each.id for each in mine.read(9)] == ["m-2"]
+    assert [(key, each.id) for key, each in mine.submitted("job-1")] == [(b"2", "m-3")]
     counted(scripts)
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from destination.runtime.counts import imbalance, read_counts
 from destination.runtime.delivery.lanes import Lane, LeaseLost, Record
 from destination.runtime.intake.accept import Counting, Entry, Intake, Target, accept_client
 from destination.runtime.letters.dead_letters import DeadLetters
-from destination.runtime.store import PREFIX, DeadLetter, Row, Scripts, encode_item
+from destination.runtime.store import PREFIX, DeadLetter, Row, Scripts, decode_row, encode_item
 
 NOTHING = Counting("web", 0, 0, 0)
 
@@ -305,14 +308,14 @@ def test_rows_of_a_job_are_pending_and_their_person_waits(redis_url: str, script
     mine = taken(scripts)
     read = mine.read(1)
     record = Record(taken=1)
-    record.sent("job-1", read[0], b'{"row":0}')
+    record.sent("job-1", read[0], b'{"row":0}', 0)
     record.poll("job-1", 60)
     mine.commit(record)
     assert mine.parked(["ann"]) == {"ann"}
     assert read_counts(scripts, ["acme"])["connections"]["acme"]["pending"] == 1
     store(redis_url, [entry("a2", person="ann")])
     record = Record(taken=1)
-    record.park(mine.read(1)[0], 0)
+    record.follow(mine.read(1)[0], 0)
     mine.commit(record)
     mine.release()
     client.zadd(f"{PREFIX}acme:jobs:m", {"job-1": 0})
@@ -330,6 +333,65 @@ def test_rows_of_a_job_are_pending_and_their_person_waits(redis_url: str, script
     counts = read_counts(scripts, ["acme"])
     assert counts["connections"]["acme"]["mappings"]["m"]["delivered"] == 1
     assert imbalance(counts) == []
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("pqr"), st.sampled_from(("ended", "job-1", "job-2", "follow", "tried"))
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(0, 3),
+)
+def test_rows_that_go_on_as_they_are_keep_their_order_wherever_they_go(
+    redis_url: str, scripts: Scripts, fates: list[tuple[str, str]], left: int
+) -> None:
+    """Whatever is removed or written anew between them: in jobs, behind their person, in the lane."""
+    scripts.client.flushall()
+    names = [f"e{number}" for number in range(len(fates) + left)]
+    people = [person for person, _fate in fates] + ["p"] * left
+    store(
+        redis_url,
+        [entry(name, person=person) for name, person in zip(names, people, strict=True)],
+    )
+    mine = taken(scripts)
+    record = Record(taken=len(fates))
+    for place, (row, (_person, fate)) in enumerate(zip(mine.read(len(fates)), fates, strict=True)):
+        if fate == "ended":
+            record.end("m", "delivered")
+        elif fate == "follow":
+            record.follow(row, place)
+        elif fate == "tried":
+            record.park(msgspec.structs.replace(row, attempts=1), 0)
+        else:
+            record.sent(fate, row, row.id.encode(), place)
+    mine.commit(record)
+
+    def found(place: str) -> list[str]:
+        rows: Any = scripts.client.lrange(f"{PREFIX}acme:{place}", 0, -1)
+        return [decode_row(text).id for text in rows]
+
+    def expected(*wanted: str, person: str = "") -> list[str]:
+        return [
+            name
+            for name, (whose, fate) in zip(names, fates, strict=False)
+            if fate in wanted and person in {"", whose}
+        ]
+
+    for job in ("job-1", "job-2"):
+        assert found(f"job:m:{job}") == expected(job)
+        keyed = [(key.decode(), row.id) for key, row in mine.submitted(job)]
+        assert keyed == [(name, name) for name in expected(job)]
+    for person in "pqr":
+        assert found(f"chain:m:{person}") == expected("follow", "tried", person=person)
+    assert found("lane:m") == names[len(fates) :]
+    assert mine.parked("pqr") == {whose for whose, fate in fates if fate != "ended"}
+    mine.release()
 
 
 def test_a_dead_letter_is_replayed_once_however_often_it_is_asked(

@@ -47,7 +47,7 @@ def operations(folder: Path, outcome: Retry, attempts: int) -> list[object]:
     """What is recorded for one row that failed ``attempts`` times before."""
     settling = settling_at(folder, 1_000.0)
     row = Row(msgspec.Raw(b"{}"), "e1", "web", "p", attempts=attempts, since=999.0, mapping="a")
-    return settling.settle([row], [outcome], {}).operations
+    return settling.settle([row], [outcome], {}, [0]).operations
 
 
 def waits(folder: Path, outcome: Retry, attempts: int) -> dict[str, int]:
@@ -70,7 +70,7 @@ def missing_at(folder: Path, now: float, *, hours: float = 4.0, since: float = 0
     most = settling.settings.retry_attempts
     row = Row(msgspec.Raw(b"{}"), "e1", "web", "p", attempts=most, since=since, mapping="a")
     missing = Retry("list_not_found", "no list L", after=1800, spends=False, aside="list:L")
-    record = settling.settle([row], [missing], {})
+    record = settling.settle([row], [missing], {}, [0])
     assert settling.alarms == {("list_not_found", "list:L")}
     return record.operations
 
@@ -127,7 +127,7 @@ def test_what_rows_of_one_request_share_is_told_of_those_alone(tmp_path: Path) -
     outcomes: list[Outcome] = [Delivered()] * 5
     outcomes += [Discard("rejected", "no"), Dropped("unchanged")]
     exchanges = dict.fromkeys(range(5), shared) | {5: other}
-    record = settling_at(tmp_path, 1_000.0).settle(rows, outcomes, exchanges)
+    record = settling_at(tmp_path, 1_000.0).settle(rows, outcomes, exchanges, range(len(rows)))
     entries = [each for each in record.operations if isinstance(each, bytes)]
     found = [decode(each) for each in entries if each.startswith(b'{"connection"')]
     told = [(each["id"], each["source"], each["attempt"], each["outcome"]) for each in found]
