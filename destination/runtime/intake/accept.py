@@ -23,6 +23,12 @@ from destination.runtime.store import PREFIX, dedupe_digest, script_text
 CHUNK = 1000
 """Events per script call at the most: Redis does nothing else meanwhile."""
 
+AHEAD = 2
+"""Calls under way at the most: Redis finds the second one there when it has done with the first."""
+
+ENOUGH = 10
+"""Events with which a second call goes; fewer wait for the first one's end, and others join them."""
+
 TIMEOUT = 1.5
 """Seconds that one call may take."""
 
@@ -117,11 +123,13 @@ class _Packed:
 
 
 class Intake:
-    """Stores events durably. All requests that wait at the same instant share one script call."""
+    """Stores events durably. Requests that wait at the same instant share one script call."""
 
     def __init__(self, client: redis.asyncio.Redis, *, dedupe_hours: float) -> None:
         self._window = int(dedupe_hours * 3600)
         self._waiting: deque[_Waiting] = deque()
+        self._size = 0  # events of those who wait
+        self._callers: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._line = Line(client, script_text("accept", 0), TIMEOUT)
         self._task: asyncio.Task[None] | None = None
@@ -156,6 +164,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(entries, counting, loop.create_future(), loop.time() + PATIENCE)
         self._waiting.append(waiting)
+        self._size += len(entries)
         self._told.append(waiting)
         if not self._timed:
             self._timed = True
@@ -173,11 +182,33 @@ class Intake:
             loop.call_later(LOOK, self._look)
 
     async def _serve(self) -> None:
-        while self._waiting or not self._stopping:
+        while not self._stopping:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                await self._commit(self._next())
+            self._call_too()
+        while self._callers:
+            await asyncio.wait(self._callers)
+
+    def _call_too(self) -> None:
+        """Have one more call, where it may begin."""
+        if self._may_call(len(self._callers)):
+            self._callers.add(asyncio.create_task(self._call_on()))
+
+    def _may_call(self, under_way: int) -> bool:
+        """Whether a call may begin beside those that are under way."""
+        enough = self._size >= ENOUGH and under_way < AHEAD
+        return bool(self._waiting) and (enough or not under_way)
+
+    async def _call_on(self) -> None:
+        """One call after the other, as long as they may begin."""
+        callers = self._callers
+        try:
+            while self._may_call(len(callers) - 1):
+                part = self._next()
+                self._call_too()
+                await self._commit(part)
+        finally:
+            callers.discard(asyncio.current_task())
 
     def _next(self) -> list[_Waiting]:
         """As many of those who wait, first come first, as one call may store; always one."""
@@ -186,6 +217,7 @@ class Intake:
         while self._waiting and size + len(self._waiting[0].entries) <= CHUNK:
             part.append(self._waiting.popleft())
             size += len(part[-1].entries)
+        self._size -= size
         return part
 
     async def _commit(self, part: list[_Waiting]) -> None:
@@ -196,7 +228,7 @@ class Intake:
             if not isinstance(error, redis.exceptions.RedisError | OSError):
                 log.error("store_failed", exc_info=error)
             # Those who came meanwhile as well: each would wait for the same trouble in turn.
-            waiting, self._waiting = self._waiting, deque()
+            waiting, self._waiting, self._size = self._waiting, deque(), 0
             _refuse([*part, *waiting], error)
             return
         at = 0

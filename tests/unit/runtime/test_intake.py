@@ -13,6 +13,7 @@ import redis
 from destination.errors import Rejected
 from destination.runtime.intake.accept import (
     CHUNK,
+    ENOUGH,
     SENDING,
     Counting,
     Entry,
@@ -22,6 +23,9 @@ from destination.runtime.intake.accept import (
 )
 
 TARGETS = (Target("a", "a", 0, 100),)
+
+TURNS = 5
+"""Turns of the loop after which a call that may begin has been sent."""
 
 
 def entries(request: int, count: int) -> list[Entry]:
@@ -66,14 +70,112 @@ def test_requests_that_wait_together_share_full_calls_and_keep_their_order(
     client.config_resetstat()
     letters = with_intake(redis_url, steps)
     assert letters == ["A" * size for size in sizes]
-    # 1,000, 1,000 and 200, the large one, the last one; the first call found no script.
-    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 5 + 1
-    stored = [
-        text.partition(b"\n")[2] for text in client.lrange("destination:default:lane:a", 0, -1)
-    ]
-    assert stored == [
+    # 1,000, 1,000 and 200, the large one, the last one; the first two calls found no script.
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 5 + 2
+    assert stored_in(client) == [
         each.item for number, size in enumerate(sizes) for each in entries(number, size)
     ]
+
+
+def store(intake: Intake, number: int, size: int) -> asyncio.Task[str]:
+    """A request of so many events, which waits for its turn."""
+    return asyncio.create_task(intake.store(entries(number, size), Counting("web", size, 0, 0)))
+
+
+async def until_sent() -> None:
+    """Let the intake begin its calls."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+
+
+def stored_in(client: Any) -> list[bytes]:
+    """The items of all rows."""
+    rows = client.lrange("destination:default:lane:a", 0, -1)
+    return [row.partition(b"\n")[2] for row in rows]
+
+
+def test_a_second_call_goes_when_it_has_enough_to_store(redis_url: str, client: Any) -> None:
+    """Fewer events wait until the calls under way have ended, and share one call then."""
+
+    async def steps(intake: Intake) -> list[str]:
+        await store(intake, 0, 1)
+        await asyncio.to_thread(client.config_resetstat)
+        client.execute_command("CLIENT", "PAUSE", 300, "WRITE")
+        asked = []
+        for number, size in enumerate([1, ENOUGH, ENOUGH, 1], 1):
+            asked.append(store(intake, number, size))
+            await until_sent()
+        return await asyncio.gather(*asked)
+
+    letters = with_intake(redis_url, steps)
+    assert letters == ["A", "A" * ENOUGH, "A" * ENOUGH, "A"]
+    # The first, the second beside it, and what came when two were under way.
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
+    sizes = enumerate([1, 1, ENOUGH, ENOUGH, 1])
+    assert stored_in(client) == [e.item for number, size in sizes for e in entries(number, size)]
+
+
+def test_events_of_calls_under_way_are_stored_once_when_the_script_is_forgotten(
+    redis_url: str, client: Any
+) -> None:
+    """The same events in both calls are duplicates in the second one."""
+
+    async def steps(intake: Intake) -> list[str]:
+        await store(intake, 0, 1)
+        client.script_flush()
+        client.execute_command("CLIENT", "PAUSE", 100, "WRITE")
+        first = store(intake, 1, ENOUGH)
+        await until_sent()
+        return await asyncio.gather(first, store(intake, 1, ENOUGH), store(intake, 2, ENOUGH))
+
+    letters = with_intake(redis_url, steps)
+    assert letters == ["A" * ENOUGH, "D" * ENOUGH, "A" * ENOUGH]
+    sizes = enumerate([1, ENOUGH, ENOUGH])
+    assert stored_in(client) == [e.item for number, size in sizes for e in entries(number, size)]
+
+
+def test_trouble_refuses_all_that_is_under_way_and_waits_and_the_next_is_stored(
+    redis_url: str, client: Any
+) -> None:
+    """Nobody waits for the trouble to come in turn."""
+
+    async def steps(intake: Intake) -> str:
+        await store(intake, 0, 1)
+        client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+        try:
+            asked = []
+            for number, size in enumerate([1, ENOUGH, ENOUGH, 1], 1):
+                asked.append(store(intake, number, size))
+                await until_sent()
+            await asyncio.to_thread(
+                client.execute_command, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
+            )
+            refused = await asyncio.gather(*asked, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(client.execute_command, "CLIENT", "UNPAUSE")
+        assert [each.status for each in refused if isinstance(each, Rejected)] == [503] * 4
+        return await store(intake, 5, 2)
+
+    assert with_intake(redis_url, steps) == "AA"
+    assert len(stored_in(client)) == 3
+
+
+def test_stopping_stores_what_is_under_way_and_what_waits(redis_url: str, client: Any) -> None:
+    """Their callers hear of it."""
+
+    async def steps(intake: Intake) -> list[str]:
+        await store(intake, 0, 1)
+        client.execute_command("CLIENT", "PAUSE", 100, "WRITE")
+        asked = []
+        for number, size in enumerate([1, ENOUGH, ENOUGH, 1], 1):
+            asked.append(store(intake, number, size))
+            await until_sent()
+        await intake.stop()
+        assert not intake.alive
+        return await asyncio.gather(*asked)
+
+    assert with_intake(redis_url, steps) == ["A", "A" * ENOUGH, "A" * ENOUGH, "A"]
+    assert len(stored_in(client)) == 3 + 2 * ENOUGH
 
 
 def test_who_finds_redis_full_hears_so(redis_url: str, client: Any) -> None:

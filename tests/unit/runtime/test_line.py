@@ -74,6 +74,83 @@ def test_a_call_that_takes_too_long_fails_and_its_answer_is_nobody_elses(
     assert on_a_line(redis_url, steps, timeout=0.15) in {101, 111}
 
 
+def test_calls_under_way_together_are_answered_in_their_order(
+    redis_url: str, client: redis.Redis
+) -> None:
+    """The first ones meet while there is no connection yet."""
+
+    async def steps(line: Line) -> list[int]:
+        return await asyncio.gather(*(line.call([by]) for by in (1, 10, 100, 1000)))
+
+    assert on_a_line(redis_url, steps) == [1, 11, 111, 1111]
+    assert client.get("count") == b"1111"
+
+
+def test_calls_under_way_together_are_carried_out_once_when_the_script_is_forgotten(
+    redis_url: str, client: Any
+) -> None:
+    """All of them find it missing, and none is passed by another one."""
+
+    async def steps(line: Line) -> list[int]:
+        await line.call([1])
+        client.script_flush()
+        return await asyncio.gather(*(line.call([by]) for by in (10, 100, 1000)))
+
+    assert on_a_line(redis_url, steps) == [11, 111, 1111]
+    assert client.get("count") == b"1111"
+
+
+def test_a_call_given_up_fails_the_others_under_way_and_the_next_one_works(
+    redis_url: str, client: Any
+) -> None:
+    """What comes would be taken for an answer to them."""
+
+    async def steps(line: Line) -> Any:
+        await line.call([1])
+        client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+        try:
+            first, second = (asyncio.create_task(line.call([by])) for by in (10, 100))
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            first.cancel()
+            await asyncio.wait([first, second])
+        finally:
+            await asyncio.to_thread(client.execute_command, "CLIENT", "UNPAUSE")
+        assert first.cancelled()
+        assert isinstance(second.exception(), redis.ConnectionError)
+        return await line.call([0])
+
+    assert on_a_line(redis_url, steps, timeout=30) in {1, 11, 101, 111}
+
+
+def test_redis_hanging_up_fails_all_calls_under_way_and_the_next_one_works(
+    redis_url: str, client: Any
+) -> None:
+    """At once: none waits for the end of its time."""
+
+    async def steps(line: Line) -> list[Any]:
+        await line.call([1])
+        client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+        try:
+            both = asyncio.create_task(together(line))
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            await asyncio.to_thread(_hang_up, client)
+            failed = await both
+        finally:
+            await asyncio.to_thread(client.execute_command, "CLIENT", "UNPAUSE")
+        assert await line.call([1000]) == 1001
+        return failed
+
+    failed = on_a_line(redis_url, steps, timeout=30)
+    assert [type(each) for each in failed] == [redis.ConnectionError] * 2
+
+
+async def together(line: Line) -> list[Any]:
+    """What becomes of two calls under way at once."""
+    return await asyncio.gather(line.call([10]), line.call([100]), return_exceptions=True)
+
+
 def test_an_error_of_the_script_is_told_and_the_line_goes_on(
     redis_url: str, client: redis.Redis
 ) -> None:
