@@ -126,7 +126,8 @@ def test_events_of_calls_under_way_are_stored_once_when_the_script_is_forgotten(
         client.execute_command("CLIENT", "PAUSE", 100, "WRITE")
         first = store(intake, 1, ENOUGH)
         await until_sent()
-        return await asyncio.gather(first, store(intake, 1, ENOUGH), store(intake, 2, ENOUGH))
+        asked = [first, store(intake, 1, ENOUGH), store(intake, 2, ENOUGH)]
+        return await asyncio.gather(*asked)
 
     letters = with_intake(redis_url, steps)
     assert letters == ["A" * ENOUGH, "D" * ENOUGH, "A" * ENOUGH]

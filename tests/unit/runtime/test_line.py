@@ -80,7 +80,7 @@ def test_calls_under_way_together_are_answered_in_their_order(
     """The first ones meet while there is no connection yet."""
 
     async def steps(line: Line) -> list[int]:
-        return await asyncio.gather(*(line.call([by]) for by in (1, 10, 100, 1000)))
+        return list(await asyncio.gather(*(line.call([by]) for by in (1, 10, 100, 1000))))
 
     assert on_a_line(redis_url, steps) == [1, 11, 111, 1111]
     assert client.get("count") == b"1111"
@@ -94,7 +94,7 @@ def test_calls_under_way_together_are_carried_out_once_when_the_script_is_forgot
     async def steps(line: Line) -> list[int]:
         await line.call([1])
         client.script_flush()
-        return await asyncio.gather(*(line.call([by]) for by in (10, 100, 1000)))
+        return list(await asyncio.gather(*(line.call([by]) for by in (10, 100, 1000))))
 
     assert on_a_line(redis_url, steps) == [11, 111, 1111]
     assert client.get("count") == b"1111"
@@ -148,7 +148,8 @@ def test_redis_hanging_up_fails_all_calls_under_way_and_the_next_one_works(
 
 async def together(line: Line) -> list[Any]:
     """What becomes of two calls under way at once."""
-    return await asyncio.gather(line.call([10]), line.call([100]), return_exceptions=True)
+    calls = [line.call([by]) for by in (10, 100)]
+    return await asyncio.gather(*calls, return_exceptions=True)
 
 
 def test_an_error_of_the_script_is_told_and_the_line_goes_on(
