@@ -24,7 +24,7 @@ def _measure(report: Report, installed: Installation) -> None:
     plan = installed.plan
     ports = f", {plan.servers} servers" if plan.servers > 1 else ""
     for title, (kind, size) in SHAPES.items():
-        for connections in report.only("connections", (1, 32, 256)):
+        for connections in report.only("connections", (1, 32, 64, 256)):
             events = report.scaled(_events(size, connections))
             name = f"{title}, fsync {plan.fsync}, {connections} connections{ports}"
             for _ in report.runs(name):
