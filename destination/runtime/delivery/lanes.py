@@ -34,6 +34,8 @@ class Record:
     operations: list[Any] = field(default_factory=list)
     moves: list[tuple[int, str, str]] = field(default_factory=list)
     """Rows that go on as they are: where each stands in the lane, and the list that it goes to."""
+    submitted: dict[str, list[Any]] = field(default_factory=dict)
+    """What was submitted to each job: persons and keys in turn."""
     _rewritten: set[str] = field(default_factory=set)
 
     def front(self, row: Row) -> None:
@@ -81,7 +83,28 @@ class Record:
     def sent(self, job: str, row: Row, key: bytes, place: int) -> None:
         """Submitted to a job at Klaviyo, under ``key``; ``place`` is where it stands in the lane."""
         self.moves.append((place, "job", job))
-        self.operations += ["sent", job, row.person, key]
+        self.submitted.setdefault(job, []).extend((row.person, key))
+
+    def moved(self) -> list[Any]:
+        """The moves as they are told: rows one after the other that go to the same list at once."""
+        told: list[Any] = [0]
+        free = 0  # the first place that no move has come to
+        last: list[str] = []
+        for place, *there in sorted(self.moves):
+            if place == free and there == last:
+                told[-3] += 1
+            else:
+                told[0] += 1
+                told += (place - free, 1, *there)
+            free, last = place + 1, there
+        return told
+
+    def sent_rows(self) -> list[Any]:
+        """What was submitted as it is told."""
+        told: list[Any] = []
+        for job, rows in self.submitted.items():
+            told += ["sent", job, len(rows) // 2, *rows]
+        return told
 
     def poll(self, job: str, wait: float) -> None:
         """Ask for the job's end after ``wait`` seconds."""
@@ -202,13 +225,8 @@ class Lane:
 
     def commit(self, record: Record) -> None:
         """Record in one step. Raises ``LeaseLost`` when the lane is no longer ours."""
-        head = [self._lease, record.taken, record.job, RECENT, len(record.moves)]
-        moves: list[Any] = []
-        free = 0  # the first place that no move has come to
-        for place, kind, name in sorted(record.moves):
-            moves += (place - free, kind, name)
-            free = place + 1
-        if not self._run("commit", *head, *moves, *record.operations):
+        head = [self._lease, record.taken, record.job, RECENT]
+        if not self._run("commit", *head, *record.moved(), *record.operations, *record.sent_rows()):
             raise LeaseLost(f"{self.connection}/{self.name}")
 
     def held(self) -> bool:

@@ -5,9 +5,10 @@
 --       6 taken    rows to cut from the head of the lane
 --       7 job      '' or the job whose rows these are (its list is deleted)
 --       8 recent   how many entries the log of recent deliveries keeps
---       9 moves    how many of the rows go on as they are, then for each, in the order of the lane:
---                    gap    rows before it, after the last one, that do not
---                    'job' job or 'chain' person   at the end of which list it waits from now on
+--       9 moves    rows that go on as they are: so many times, in the order of the lane,
+--                    gap    rows after those before that do not
+--                    rows   how many do
+--                    'job' job or 'chain' person   at the end of which list they wait from now on
 --       then operations until the end:
 --         'front' row                     back to the head, keeping the order given
 --         'park'  person wait_ms first row   behind its person; first = 1 puts it before those waiting
@@ -16,8 +17,8 @@
 --         'dead'  id record               a dead letter
 --         'count' mapping field by        counts[mapping|field] += by
 --         'log'   entry                   into the log of recent deliveries
---         'sent'  job person key          a row that goes on to the job was submitted under key; its
---                                         person waits for the job
+--         'sent'  job rows then for each: person key   under what the rows that go on to a job were
+--                                         submitted; their people wait for it
 --         'poll'  job wait_ms             ask for the job then
 --         'hold'  wait_ms reason          the lane waits
 --         'patient' wait_ms               rows that find the lane idle wait for company
@@ -40,21 +41,23 @@ local lane, parked, counts = own .. 'lane:' .. name, own .. 'parked:' .. name, o
 local jobs, log = own .. 'jobs:' .. name, own .. 'recent'
 local taken, job, recent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 
--- Rows that nothing has changed never leave Redis: 8 us a row, with the worker's part, against 13 for
--- writing it anew, and in the append-only file a line for a whole row.
+-- Rows that nothing has changed never leave Redis, and need not be sent back to it.
 local at, behind = 10, {}
 for _ = 1, tonumber(ARGV[9]) do
-  local gap, kind, key = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  local gap, rows, kind, key = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3]
+  local list = own .. kind .. ':' .. name .. ':' .. key
   if gap > 0 then
     redis.call('LTRIM', lane, gap, -1)
   end
-  redis.call('LMOVE', lane, own .. kind .. ':' .. name .. ':' .. key, 'LEFT', 'RIGHT')
+  for _ = 1, rows do
+    redis.call('LMOVE', lane, list, 'LEFT', 'RIGHT')
+  end
   if kind == 'chain' then
     behind[#behind + 1] = now
     behind[#behind + 1] = key
   end
-  taken = taken - gap - 1
-  at = at + 3
+  taken = taken - gap - rows
+  at = at + 4
 end
 if taken > 0 then
   redis.call('LTRIM', lane, taken, -1)
@@ -135,12 +138,15 @@ while at <= #ARGV do
     entries[#entries + 1] = ARGV[at + 1]
     at = at + 2
   elseif what == 'sent' then
-    local keys = sent[ARGV[at + 1]] or {}
+    local keys, rows = {}, tonumber(ARGV[at + 2])
     sent[ARGV[at + 1]] = keys
-    keys[#keys + 1] = ARGV[at + 3]
-    waiting[#waiting + 1] = 'inf'
-    waiting[#waiting + 1] = ARGV[at + 2]
-    at = at + 4
+    for i = 1, rows do
+      at = at + 2
+      waiting[#waiting + 1] = 'inf'
+      waiting[#waiting + 1] = ARGV[at + 1]
+      keys[i] = ARGV[at + 2]
+    end
+    at = at + 3
   elseif what == 'poll' then
     redis.call('ZADD', jobs, now + ARGV[at + 2], ARGV[at + 1])
     at = at + 3
