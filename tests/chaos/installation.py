@@ -294,6 +294,14 @@ class Installation(Stack):
         """Whether the connection waits for somebody to act."""
         return bool(self.client().exists(f"{PREFIX}default:halt"))
 
+    def going_on(self) -> bool:
+        """Whether all is delivered. A connection that is halted asks at once whether it may go on;
+        a request that was under way may halt it once more after that.
+        """
+        if self.halted():
+            self.probe_now()
+        return self.drained(0.5)
+
     def probe_now(self) -> None:
         """Let a halted connection ask at once whether it may go on, not within a minute."""
         client: Any = self.client()

@@ -114,7 +114,7 @@ def test_bad_rows_and_a_revoked_key(ordeal: Ordeal) -> None:
     ordeal.post(20)
     until(installation.halted, 20, installation.logs())
     installation.control("keys", {**key, "revoked": False})
-    installation.probe_now()
+    until(installation.going_on, 30, installation.logs())
     ordeal.judge()
 
 

@@ -157,8 +157,10 @@ while at <= #ARGV do
     redis.call('SET', own .. 'patient:' .. name, 1, 'PX', ARGV[at + 1])
     at = at + 2
   elseif what == 'halt' then
-    redis.call('HSET', own .. 'halt', 'probe_at', now + ARGV[at + 1], 'reason', ARGV[at + 2])
+    redis.call('HSET', own .. 'halt', 'reason', ARGV[at + 2])
     redis.call('HSETNX', own .. 'halt', 'since', now)
+    -- Who hears the same a little later must not put the question off.
+    redis.call('HSETNX', own .. 'halt', 'probe_at', now + ARGV[at + 1])
     at = at + 3
   else
     return redis.error_reply('unknown operation ' .. what)

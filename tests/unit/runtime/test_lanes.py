@@ -432,6 +432,21 @@ def test_a_halted_connection_asks_once_a_minute(redis_url: str, scripts: Scripts
     assert [turn.probe for turn in turns] == [True, False, False]
 
 
+def test_a_halt_that_is_heard_of_again_is_asked_about_no_later(
+    redis_url: str, scripts: Scripts
+) -> None:
+    """A request of another lane that was under way put the question off by a minute."""
+    store(redis_url, [entry("e1", "m", "n")])
+    lanes = [taken(scripts, name) for name in ("m", "n")]
+    for wait, mine in zip((0, 60), lanes, strict=True):
+        record = Record()
+        record.halt(wait, "invalid_key")
+        mine.commit(record)
+        mine.release()
+    turn = lane(scripts).begin()
+    assert (turn.state, turn.probe) == ("halted", True)
+
+
 def test_nothing_is_lost_when_redis_answers_nothing(redis_url: str, scripts: Scripts) -> None:
     """Accepting fails with 503 and the post is repeated; the event stands once."""
     scripts.client.config_set("maxmemory", 1)
