@@ -193,6 +193,8 @@ def encode_row(row: Row) -> bytes:
 
 def decode_row(text: bytes) -> Row:
     """Read a row of a lane. What cannot be read becomes a row whose event is its text."""
+    if text.startswith(b"{"):  # a job's row of an earlier version, behind its key
+        text = text.partition(b"\n")[2]
     mapping, _, item = text.partition(b"\n")
     try:
         row = _rows.decode(item)

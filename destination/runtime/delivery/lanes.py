@@ -212,6 +212,8 @@ class Lane:
             for what in ("keys", "job"):
                 asking.lrange(f"{self._own}{what}:{self.name}:{job}", 0, -1)
             keys, rows = asking.execute()
+        if not keys:  # an earlier version wrote each before its row
+            keys = [text.partition(b"\n")[0] for text in rows]
         return [(key, decode_row(text)) for key, text in zip(keys, rows, strict=True)]
 
     def parked(self, people: Iterable[str]) -> set[str]:

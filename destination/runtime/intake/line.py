@@ -50,9 +50,11 @@ class Line:
                     loaded = link.ask("SCRIPT LOAD", self._script.script)
                     # Sent at once, so that calls that Redis does not know either keep their order.
                     again = link.ask("EVALSHA", self._script.sha, 0, *args)
-                    await asyncio.wait([loaded, again])
-                    loaded.result()
-                    return again.result()
+                    done = await asyncio.gather(loaded, again, return_exceptions=True)
+                    for each in done:
+                        if isinstance(each, BaseException):
+                            raise each from None
+                    return done[1]
         except (TimeoutError, asyncio.CancelledError):
             if link is not None:
                 link.end()  # its answer may still come, and would be waited for by nobody
@@ -98,7 +100,7 @@ class _Link(asyncio.Protocol):
     def ask(self, *words: Any) -> asyncio.Future[Any]:
         """Send a command; the answer to come."""
         told: asyncio.Future[Any] = self._loop.create_future()
-        if self.ended:
+        if self.ended or self._transport.is_closing():
             told.set_exception(_gone())
             return told
         packed = self._connection.pack_command(*words)

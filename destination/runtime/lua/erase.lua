@@ -12,6 +12,9 @@ end
 local list, person, gone = own .. ARGV[5], ARGV[6], '\0'
 local keys, keyed = string.gsub(ARGV[5], '^job:', 'keys:')  -- of a job's rows, each at the same place
 keys = own .. keys
+if redis.call('EXISTS', keys) == 0 then  -- an earlier version wrote each before its row
+  keyed = 0
+end
 for at = 7, #ARGV, 2 do
   redis.call('LSET', list, ARGV[at], gone)
   if keyed == 1 then

@@ -394,6 +394,20 @@ def test_rows_that_go_on_as_they_are_keep_their_order_wherever_they_go(
     mine.release()
 
 
+def test_a_job_that_an_earlier_version_submitted_is_read(redis_url: str, scripts: Scripts) -> None:
+    """Its keys stood before its rows; the lane stood still for it."""
+    store(redis_url, [entry("a1")])
+    client: Any = scripts.client
+    (row_text,) = client.lrange(f"{PREFIX}acme:lane:m", 0, -1)
+    client.rpush(f"{PREFIX}acme:job:m:J", b'{"row":0}\n' + row_text)
+    mine = taken(scripts)
+    ((key, submitted),) = mine.submitted("J")
+    assert (key, submitted.id, submitted.mapping) == (b'{"row":0}', "a1", "m")
+    mine.erase("job:m:J", "", [(0, "m")])
+    assert mine.submitted("J") == []
+    mine.release()
+
+
 def test_a_dead_letter_is_replayed_once_however_often_it_is_asked(
     redis_url: str, scripts: Scripts
 ) -> None:
