@@ -13,7 +13,8 @@ from destination.cli.parts import redis_of
 from destination.event import decode, encode
 from destination.runtime.conflicts import conflicts
 from destination.runtime.counts import STATES, imbalance, read_counts, read_halts
-from destination.runtime.store import PREFIX, Scripts, connect
+from destination.runtime.recent_deliveries import recent_deliveries
+from destination.runtime.store import Scripts, connect
 from destination.settings import describe, load_settings
 
 
@@ -82,10 +83,10 @@ def tail(connection: str | None, follow: bool) -> None:
     """Show deliveries as they happen."""
     settings = load_settings()
     client: Any = connect(redis_of(settings))
-    key = f"{PREFIX}{connection or next(iter(settings.connections))}:recent"
+    name = connection or next(iter(settings.connections))
     last: bytes | None = None
     while True:
-        entries: list[bytes] = client.lrange(key, 0, 999)
+        entries = recent_deliveries(client, name)
         new = entries[: entries.index(last)] if last in entries else entries
         for entry in reversed(new):
             click.echo(_line(decode(entry)))

@@ -19,6 +19,7 @@ from destination.runtime.delivery.connections import address_of
 from destination.runtime.delivery.limiter import Limiter, limited
 from destination.runtime.local.embedded import remarks, unfit
 from destination.runtime.presets import mapping_files, read_mappings
+from destination.runtime.recent_deliveries import recent_deliveries
 from destination.runtime.store import PREFIX, Scripts, account_of, connect
 from destination.sending import Account, Request, Response, Send
 from destination.settings import Connection, Settings
@@ -189,8 +190,8 @@ def _patient(send: Send) -> Send:
 
 def proved_by(client: redis.Redis, name: str) -> frozenset[str]:
     """The operations that Klaviyo has let this connection do, by the log of recent deliveries."""
-    entries: Any = client.lrange(f"{PREFIX}{name}:recent", 0, -1)
-    done = [request for entry in entries for request in decode(entry)["requests"]]
+    entries = map(decode, recent_deliveries(client, name))
+    done = [request for entry in entries for request in entry["requests"]]
     return frozenset(
         operation_at(method, path) for method, path, status in done if 200 <= status < 300
     )

@@ -25,7 +25,8 @@ key                                     type    meaning
 ``destination:C:counts``                hash    ``M|field`` -> count
 ``destination:C:dead``                  hash    id -> dead letter
 ``destination:C:dead:order``            zset    id -> ms at which it died
-``destination:C:recent``                list    the last deliveries, newest first, no personal data
+``destination:C:deliveries``            list    the last deliveries, newest first, no personal data
+                                                (see ``recent_deliveries.py``)
 ``destination:C:versions``              hash    version of a mapping -> its text, to be replayed with
 ``destination:C:recorded``              list    the last events, newest first, where they are recorded
 ``destination:C:conflicts``             list    events under an id that was known, newest first

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 
+from destination.runtime.recent_deliveries import RECENT
 from destination.runtime.store import (
     PREFIX,
     DeadLetter,
@@ -20,9 +21,6 @@ from destination.runtime.store import (
     encode_letter,
     encode_row,
 )
-
-RECENT = 1000
-"""Entries kept in the log of recent deliveries."""
 
 
 @dataclass(slots=True)
@@ -76,9 +74,9 @@ class Record:
         self.count(mapping, state, by)
         self.count(mapping, "pending", -by)
 
-    def log(self, entry: bytes) -> None:
-        """Into the log of recent deliveries."""
-        self.operations += ["log", entry]
+    def log(self, entries: Sequence[bytes]) -> None:
+        """Into the log of recent deliveries, oldest first."""
+        self.operations += ["log", len(entries), b"\n".join(reversed(entries))]
 
     def sent(self, job: str, row: Row, key: bytes, place: int) -> None:
         """Submitted to a job at Klaviyo, under ``key``; ``place`` is where it stands in the lane."""

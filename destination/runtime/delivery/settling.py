@@ -12,8 +12,9 @@ from destination.delivery import Delivered, Discard, Dropped, Halt, Outcome, Ret
 from destination.event import encode
 from destination.pipeline import Route, backoff, exhausted
 from destination.runtime.delivery.connections import Exchange
-from destination.runtime.delivery.lanes import RECENT, Record
+from destination.runtime.delivery.lanes import Record
 from destination.runtime.logs import log, log_all
+from destination.runtime.recent_deliveries import RECENT
 from destination.runtime.store import DeadLetter, Row, person_key
 from destination.settings import Settings
 
@@ -48,6 +49,7 @@ class Settling:
     _kept: set[str] = field(default_factory=set)
     _jobs: set[str] = field(default_factory=set)
     _lines: list[bytes] = field(default_factory=list)
+    _recent: list[bytes] = field(default_factory=list)
     _told: dict[tuple[object, ...], tuple[bytes, bytes]] = field(default_factory=dict)
     _rows: int = 0
     _hold: float | None = None
@@ -112,6 +114,8 @@ class Settling:
 
     def _finished(self) -> Record:
         log_all("delivery", self._lines)
+        if self._recent:
+            self.record.log(self._recent)
         for (mapping, state), by in self._ends.items():
             self.record.end(mapping, state, by)
         for (mapping, reason), by in self._reasons.items():
@@ -258,7 +262,7 @@ class Settling:
             # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
             shown = note[:200] if outcome in {"delivered", "dropped"} else ""
             more = encode({"note": shown, "time": self.now, "person": row.person})
-            self.record.log(b"%b,%b" % (line[:-1], more[1:]))
+            self._recent.append(b"%b,%b" % (line[:-1], more[1:]))
 
     def _around(
         self, row: Row, outcome: str, code: str, seen: Sequence[Exchange]

@@ -21,6 +21,7 @@ from destination.runtime.erased import Erased
 from destination.runtime.letters.dead_letters import DeadLetters
 from destination.runtime.logs import log
 from destination.runtime.presets import Mappings
+from destination.runtime.recent_deliveries import entries_of, recent_key, without
 from destination.runtime.recent_events import recorded_key
 from destination.runtime.store import (
     PREFIX,
@@ -233,12 +234,23 @@ class Erasure:
                     self._events.add((told["source"], str(told["event"].get("messageId", ""))))
 
     def _erase_recent(self) -> None:
-        place = f"{self._own}recent"
-        for text in self._client.lrange(place, 0, -1):
-            told = decode(text)
-            theirs = (told["source"], told["id"]) in self._events
-            if theirs or told.get("person") in self._people or self.subject.concerns(told):
-                self.receipt.recent += 1 if self.dry else self._client.lrem(place, 1, text)
+        place = recent_key(self.connection)
+        for element in self._client.lrange(place, 0, -1):
+            gone = [entry for entry in entries_of([element]) if self._told_of(decode(entry))]
+            if gone and (self.dry or self._replace(place, element, without(element, gone))):
+                self.receipt.recent += len(gone)
+
+    def _told_of(self, entry: dict[str, Any]) -> bool:
+        theirs = (entry["source"], entry["id"]) in self._events
+        return theirs or entry.get("person") in self._people or self.subject.concerns(entry)
+
+    def _replace(self, place: str, old: bytes, new: bytes) -> int:
+        """Write ``new`` for ``old`` wherever that stands in a list by now; 0 when it has gone."""
+        with self._client.pipeline() as step:
+            step.linsert(place, "BEFORE", old, new)
+            step.lrem(place, 1, old)
+            removed: int = step.execute()[1]
+        return removed
 
     def _forget_ids(self) -> None:
         """The ids by which repetitions of erased events are known; keyed digests do that now."""

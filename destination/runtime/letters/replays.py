@@ -14,9 +14,9 @@ from destination.mapping.file import read_mapping_file
 from destination.pipeline import Route, late, route
 from destination.preview import Change, Side, compare, preview, request_json
 from destination.registry import DESTINATIONS
-from destination.runtime.delivery.lanes import RECENT
 from destination.runtime.letters.dead_letters import DeadLetters, renewed
 from destination.runtime.presets import Mappings
+from destination.runtime.recent_deliveries import RECENT, recent_deliveries
 from destination.runtime.store import PREFIX, DeadLetter, Scripts
 from destination.runtime.versions import Versions
 from destination.settings import Settings
@@ -83,6 +83,7 @@ class Replays:
     def __init__(self, scripts: Scripts, settings: Settings, connection: str) -> None:
         told = settings.connections[connection]
         self._client: Any = scripts.client
+        self.connection = connection
         self._own = f"{PREFIX}{connection}:"
         self._revision = told.klaviyo_revision
         self._destination = DESTINATIONS["klaviyo"]
@@ -152,7 +153,7 @@ class Replays:
 
     def delivered(self) -> Delivered:
         """Read the log of recent deliveries, for ``sketch``."""
-        entries = [decode(text) for text in self._client.lrange(f"{self._own}recent", 0, -1)]
+        entries = [decode(text) for text in recent_deliveries(self._client, self.connection)]
         newest: dict[tuple[str, str], float] = {}
         for entry in entries:
             if entry["outcome"] == "delivered":

@@ -4,7 +4,7 @@
 -- ARGV  1 prefix  2 connection  3 lane  4 token  5 lease (ms)
 --       6 taken    rows to cut from the head of the lane
 --       7 job      '' or the job whose rows these are (its list is deleted)
---       8 recent   how many entries the log of recent deliveries keeps
+--       8 recent   how many entries the log of recent deliveries keeps at the least
 --       9 moves    rows that go on as they are: so many times, in the order of the lane,
 --                    gap    rows after those before that do not
 --                    rows   how many do
@@ -16,7 +16,7 @@
 --         'free'  person                  nothing of this person is under way any more
 --         'dead'  id record               a dead letter
 --         'count' mapping field by        counts[mapping|field] += by
---         'log'   entry                   into the log of recent deliveries
+--         'log'   rows entries            so many, a line each, into the log of recent deliveries
 --         'sent'  job rows then for each: person key   under what the rows that go on to a job were
 --                                         submitted; their people wait for it
 --         'poll'  job wait_ms             ask for the job then
@@ -38,7 +38,7 @@ redis.call('ZADD', prefix .. 'due', now + lease, connection .. '\t' .. name)
 
 redis.call('HDEL', own .. 'begun', name)
 local lane, parked, counts = own .. 'lane:' .. name, own .. 'parked:' .. name, own .. 'counts'
-local jobs, log = own .. 'jobs:' .. name, own .. 'recent'
+local jobs, log = own .. 'jobs:' .. name, own .. 'deliveries'
 local taken, job, recent = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 
 -- Rows that nothing has changed never leave Redis, and need not be sent back to it.
@@ -68,9 +68,8 @@ if job ~= '' then
 end
 
 -- What the operations add to the same key is written together, after all of them were read: rows of
--- one job, their people, people who are free, log entries and rows for the head, none of which looks
--- at another.
-local front, entries, free, waiting, sent, buried = {}, {}, {}, {}, {}, 0
+-- one job, their people, people who are free and rows for the head, none of which looks at another.
+local front, free, waiting, sent, buried = {}, {}, {}, {}, 0
 
 local function together(values, ...)
   local command = {...}
@@ -96,6 +95,23 @@ local function set_free(first, last)
     local middle = math.floor((first + last) / 2)
     set_free(first, middle)
     set_free(middle + 1, last)
+  end
+end
+
+-- How many entries there ever were up to those of an element of the log.
+local function ever(place)
+  local element = redis.call('LINDEX', log, place)
+  return tonumber(element and element:match('^%d+')) or 0
+end
+
+local function note(rows, entries)
+  redis.call('DEL', own .. 'recent')  -- that of an earlier version, which could not read this one
+  local all = ever(0) + rows
+  redis.call('LPUSH', log, string.format('%d\n', all) .. entries)
+  local oldest = ever(-1)
+  while all - oldest >= recent do
+    redis.call('RPOP', log)
+    oldest = ever(-1)
   end
 end
 
@@ -135,8 +151,8 @@ while at <= #ARGV do
     redis.call('HINCRBY', counts, ARGV[at + 1] .. '|' .. ARGV[at + 2], ARGV[at + 3])
     at = at + 4
   elseif what == 'log' then
-    entries[#entries + 1] = ARGV[at + 1]
-    at = at + 2
+    note(tonumber(ARGV[at + 1]), ARGV[at + 2])
+    at = at + 3
   elseif what == 'sent' then
     local keys, rows = {}, tonumber(ARGV[at + 2])
     sent[ARGV[at + 1]] = keys
@@ -180,8 +196,4 @@ for i = #front, 1, -1 do
   backwards[#backwards + 1] = front[i]
 end
 together(backwards, 'LPUSH', lane)
-if entries[1] then
-  together(entries, 'LPUSH', log)
-  redis.call('LTRIM', log, 0, recent - 1)
-end
 return 1

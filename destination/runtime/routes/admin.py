@@ -24,9 +24,10 @@ from destination.runtime.counts import imbalance, read_counts, read_halts
 from destination.runtime.erasure.erase import LaneBusy, erase, vars_of
 from destination.runtime.http.answers import read_body, refusal
 from destination.runtime.letters.dead_letters import DeadLetters, shown
+from destination.runtime.recent_deliveries import recent_deliveries
 from destination.runtime.routes.handling import discarded, listed, replayed
 from destination.runtime.routes.metrics import exposition
-from destination.runtime.store import PREFIX, Scripts, connect
+from destination.runtime.store import Scripts, connect
 from destination.runtime.subject import subject
 from destination.runtime.watch import Watch
 from destination.settings import Settings, is_loopback
@@ -162,8 +163,7 @@ class Admin:
         connection, most = self._connection(request), _number(request, "limit", 100)
 
         def read() -> list[Any]:
-            entries: Any = self._client.lrange(f"{PREFIX}{connection}:recent", 0, most - 1)
-            return [decode(entry) for entry in entries]
+            return [decode(entry) for entry in recent_deliveries(self._client, connection, most)]
 
         return JSONResponse({"deliveries": await run_in_threadpool(read)})
 

@@ -16,8 +16,7 @@ import redis.asyncio
 import redis.exceptions
 
 from destination.event import decode
-from destination.runtime.delivery.lanes import RECENT
-from destination.runtime.store import PREFIX
+from destination.runtime.recent_deliveries import entries_of, recent_key
 
 LOOK = 0.2
 """Seconds between two looks at the log, by all who wait together."""
@@ -65,13 +64,12 @@ class Endings:
 
     async def _read(self, connection: str) -> dict[Key, dict[str, Any]]:
         """The newest end of each delivery in the log; nothing while Redis does not answer."""
-        place = f"{PREFIX}{connection}:recent"
         try:
-            entries: Any = await self._client.lrange(place, 0, RECENT - 1)
+            elements: Any = await self._client.lrange(recent_key(connection), 0, -1)
         except (redis.exceptions.RedisError, OSError, TimeoutError):
             return {}
         ended: dict[Key, dict[str, Any]] = {}
-        for entry in map(decode, entries):
+        for entry in map(decode, entries_of(elements)):
             if entry["outcome"] in ENDS:
                 told = {name: entry[name] for name in ("outcome", "code", "note")}
                 ended.setdefault((entry["id"], entry["mapping"]), told)

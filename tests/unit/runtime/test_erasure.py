@@ -25,6 +25,7 @@ from destination.runtime.delivery.remembered import Decisions, LastSent
 from destination.runtime.erased import Erased
 from destination.runtime.erasure.erase import Erasure, LaneBusy, Receipt
 from destination.runtime.erasure.erasing import REQUESTS, SETTLE, Erasing
+from destination.runtime.recent_deliveries import recent_deliveries
 from destination.runtime.recent_events import Recorded, recorded_key
 from destination.runtime.store import PREFIX, DeadLetter, Row, Scripts, person_key
 from destination.runtime.subject import Subject, subject, subject_of
@@ -175,9 +176,8 @@ def filled(scripts: Scripts, redis_url: str) -> None:
     record.bury(letter)
     record.end("a", "dead")
     record.end("a", "delivered")
-    for each in (theirs[3], others[0]):
-        told = {"id": each.id, "source": "web", "mapping": "a", "outcome": "delivered", "note": ""}
-        record.log(encode(told))
+    told = {"source": "web", "mapping": "a", "outcome": "delivered", "note": ""}
+    record.log([encode({"id": each.id} | told) for each in (theirs[3], others[0])])
     lane.commit(record)
     lane.release()
     client = scripts.client
@@ -219,6 +219,9 @@ def test_nothing_of_a_person_is_left_anywhere(
     assert after["mappings"]["a"]["reasons"] == {"dropped:erased": gone}
     assert (receipt.recorded, receipt.recent, receipt.remembered) == (2, 1, 1)
     assert [each.id for each in conflicts(client, "default")] == ["c-1"]
+    assert [msgspec.json.decode(each)["id"] for each in recent_deliveries(client, "default")] == [
+        "o-0"
+    ]
     assert receipt.dedupe == len(THEIRS)
     assert EMAIL not in repr(receipt)
     assert USER not in repr(receipt)

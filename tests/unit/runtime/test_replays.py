@@ -13,8 +13,9 @@ from destination.event import encode
 from destination.mapping.file import Mapping, read_mapping_file
 from destination.pipeline import LATE, late, plan, route
 from destination.registry import DESTINATIONS
-from destination.runtime.delivery.lanes import RECENT, Lane
+from destination.runtime.delivery.lanes import Lane
 from destination.runtime.letters.replays import BACKLOG, How, Replays, Sketch
+from destination.runtime.recent_deliveries import RECENT, recent_key
 from destination.runtime.store import PREFIX, DeadLetter, Row, Scripts
 from destination.runtime.versions import Versions, text_of
 from destination.settings import load_settings
@@ -260,7 +261,7 @@ def test_a_replay_that_would_overwrite_something_newer_is_stale(
     )
     installation.write(profiles)
     entry = {"outcome": "delivered", "mapping": of, "person": person, "time": at}
-    installation.scripts.client.lpush(f"{PREFIX}default:recent", encode(entry))
+    installation.scripts.client.lpush(recent_key("default"), b"1\n" + encode(entry))
     assert sketch(installation).stale is stale
     installation.write(mapping())
     (letter,) = installation.replays().letters
@@ -272,12 +273,13 @@ def test_how_far_back_deliveries_are_known_is_said(installation: Installation) -
     """To the beginning while the log is not full, to its oldest entry then."""
     client = installation.scripts.client
     entries = [
-        encode({"outcome": "retry", "mapping": "x", "time": float(n)}) for n in range(RECENT)
+        b"1\n" + encode({"outcome": "retry", "mapping": "x", "time": float(n)})
+        for n in range(RECENT)
     ]
-    client.rpush(f"{PREFIX}default:recent", *reversed(entries[1:]))
+    client.rpush(recent_key("default"), *reversed(entries[1:]))
     assert installation.replays().delivered().since == 0
-    client.rpush(f"{PREFIX}default:recent", entries[0])
-    client.lset(f"{PREFIX}default:recent", -1, encode({"outcome": "x", "time": 7.0}).decode())
+    client.rpush(recent_key("default"), entries[0])
+    client.lset(recent_key("default"), -1, '1\n{"outcome":"x","mapping":"x","time":7.0}')
     assert installation.replays().delivered().since == 7
 
 

@@ -17,7 +17,7 @@ from destination.runtime.store import decode_row
 from tests.unit.runtime.serving import KEY, Server, serving
 
 LANE = "destination:default:lane:test/rows"
-RECENT = "destination:default:recent"
+RECENT = "destination:default:deliveries"
 BEARER = {"authorization": f"Bearer {KEY}"}
 ANN, BEN = {"email": "ann@acme.io"}, {"email": "ben@acme.io"}
 TOML = f"""
@@ -187,7 +187,7 @@ def end(client: redis.Redis, outcome: str, **about: Any) -> None:
             "code": outcome,
             "note": "",
         }
-        client.lpush(RECENT, encode(said | about))
+        client.lpush(RECENT, b"1\n" + encode(said | about))
 
 
 class Worker(threading.Thread):
@@ -233,7 +233,7 @@ def test_the_ends_of_rows_can_be_waited_for(
 
 def test_what_has_not_ended_in_time_is_pending(server: Server, client: redis.Redis) -> None:
     """It waits no longer than asked; a retry in the log is no end."""
-    client.lpush(RECENT, encode({"id": "x", "mapping": "test/rows", "outcome": "retry"}))
+    client.lpush(RECENT, b"1\n" + encode({"id": "x", "mapping": "test/rows", "outcome": "retry"}))
     answer = server.post("/rows/profile?wait=1", [ANN], headers=BEARER)
     (result,) = answer.json()["results"]
     assert result["deliveries"] == [{"mapping": "test/rows", "outcome": "pending"}]

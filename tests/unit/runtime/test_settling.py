@@ -128,8 +128,8 @@ def test_what_rows_of_one_request_share_is_told_of_those_alone(tmp_path: Path) -
     outcomes += [Discard("rejected", "no"), Dropped("unchanged")]
     exchanges = dict.fromkeys(range(5), shared) | {5: other}
     record = settling_at(tmp_path, 1_000.0).settle(rows, outcomes, exchanges, range(len(rows)))
-    entries = [each for each in record.operations if isinstance(each, bytes)]
-    found = [decode(each) for each in entries if each.startswith(b'{"connection"')]
+    entries = record.operations[record.operations.index("log") + 2]
+    found = [decode(each) for each in reversed(entries.split(b"\n"))]
     told = [(each["id"], each["source"], each["attempt"], each["outcome"]) for each in found]
     assert told == [
         ("e1", "web", 1, "delivered"),
