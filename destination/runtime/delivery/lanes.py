@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,9 +57,9 @@ class Record:
         """At the end of those that wait in ``place``, which holds up nobody else."""
         self.operations += ["park", place, _ms(wait), 0, encode_row(row)]
 
-    def free(self, person: str) -> None:
-        """Nothing of this person is under way any more."""
-        self.operations += ["free", person]
+    def free(self, people: Collection[str]) -> None:
+        """Nothing of these people is under way any more."""
+        self.operations += ["free", len(people), *people]
 
     def bury(self, letter: DeadLetter) -> None:
         """Into the dead letters."""
@@ -188,11 +188,10 @@ class Lane:
         if not self._run("erase", place, person, *parts):
             raise LeaseLost(f"{self.connection}/{self.name}")
 
-    def free(self, people: Iterable[str]) -> None:
+    def free(self, people: Collection[str]) -> None:
         """Nothing of these people is under way any more. Raises ``LeaseLost``."""
         record = Record()
-        for person in people:
-            record.free(person)
+        record.free(people)
         self.commit(record)
 
     def length(self) -> int:

@@ -102,8 +102,7 @@ class Settling:
             if tried is not None:
                 again.add(row.person)
                 self.record.park(tried, backoff(tried.attempts, self.chance()), first=True)
-        for person in {row.person for row in rows} - again:
-            self.record.free(person)
+        self.record.free({row.person for row in rows} - again)
         return self._finished()
 
     def halt_job(self, job: str, halt: Halt) -> Record:

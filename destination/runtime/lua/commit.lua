@@ -13,7 +13,7 @@
 --         'front' row                     back to the head, keeping the order given
 --         'park'  person wait_ms first row   behind its person; first = 1 puts it before those waiting
 --                                         (a person who waits for a job goes on waiting for it)
---         'free'  person                  nothing of this person is under way any more
+--         'free'  people then each        nothing of these people is under way any more
 --         'dead'  id record               a dead letter
 --         'count' mapping field by        counts[mapping|field] += by
 --         'log'   rows entries            so many, a line each, into the log of recent deliveries
@@ -134,8 +134,11 @@ while at <= #ARGV do
     end
     at = at + 5
   elseif what == 'free' then
-    free[#free + 1] = ARGV[at + 1]
-    at = at + 2
+    local first, people = at + 1, tonumber(ARGV[at + 1])
+    for i = 1, people do
+      free[#free + 1] = ARGV[first + i]
+    end
+    at = first + people + 1
   elseif what == 'dead' then
     local id, again = ARGV[at + 1], 2
     while redis.call('HEXISTS', own .. 'dead', id) == 1 do

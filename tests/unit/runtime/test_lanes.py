@@ -325,7 +325,7 @@ def test_rows_of_a_job_are_pending_and_their_person_waits(redis_url: str, script
     assert (key, submitted.id) == (b'{"row":0}', "a1")
     record = Record(job="job-1")
     record.end("m", "delivered")
-    record.free("ann")
+    record.free(["ann"])
     mine.commit(record)
     mine.release()
     mine = taken(scripts)
