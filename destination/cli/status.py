@@ -13,7 +13,7 @@ from destination.cli.parts import redis_of
 from destination.event import decode, encode
 from destination.runtime.conflicts import conflicts
 from destination.runtime.counts import STATES, imbalance, read_counts, read_halts
-from destination.runtime.recent_deliveries import recent_deliveries
+from destination.runtime.recent_deliveries import RECENT, recent_deliveries
 from destination.runtime.store import Scripts, connect
 from destination.settings import describe, load_settings
 
@@ -86,7 +86,7 @@ def tail(connection: str | None, follow: bool) -> None:
     name = connection or next(iter(settings.connections))
     last: bytes | None = None
     while True:
-        entries = recent_deliveries(client, name)
+        entries = recent_deliveries(client, name, RECENT)
         new = entries[: entries.index(last)] if last in entries else entries
         for entry in reversed(new):
             click.echo(_line(decode(entry)))

@@ -177,10 +177,12 @@ def filled(scripts: Scripts, redis_url: str) -> None:
     record.end("a", "dead")
     record.end("a", "delivered")
     told = {"source": "web", "mapping": "a", "outcome": "delivered", "note": ""}
-    record.log([encode({"id": each.id} | told) for each in (theirs[3], others[0])])
+    entries = [encode({"id": each.id} | told) for each in (theirs[3], others[0])]
+    record.log(entries)
     lane.commit(record)
     lane.release()
     client = scripts.client
+    client.lpush("destination:default:recent", *entries)  # by an earlier version
     for each in (theirs[3], others[0]):
         body = msgspec.json.decode(each.event)
         client.lpush(
