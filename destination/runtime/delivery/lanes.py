@@ -216,8 +216,10 @@ class Lane:
     def parked(self, people: Iterable[str]) -> set[str]:
         """Which of these people have rows that wait, so that later rows must wait behind them."""
         key = f"{self._own}parked:{self.name}"
-        asked = list(people)
-        if not asked or not self._client.zcard(key):
+        if not self._client.zcard(key):
+            return set()
+        asked = list(dict.fromkeys(people))
+        if not asked:
             return set()
         scores: list[Any] = self._client.zmscore(key, asked)
         return {person for person, score in zip(asked, scores, strict=True) if score is not None}

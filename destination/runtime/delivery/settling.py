@@ -50,6 +50,7 @@ class Settling:
     _jobs: set[str] = field(default_factory=set)
     _lines: list[bytes] = field(default_factory=list)
     _recent: list[bytes] = field(default_factory=list)
+    _noted: dict[str, bytes] = field(default_factory=dict)
     _told: dict[tuple[object, ...], tuple[bytes, bytes]] = field(default_factory=dict)
     _rows: int = 0
     _hold: float | None = None
@@ -260,8 +261,12 @@ class Settling:
         if len(self._lines) <= RECENT:
             # What Klaviyo or a mapping said of a row may quote it; its dead letter has that.
             shown = note[:200] if outcome in {"delivered", "dropped"} else ""
-            more = encode({"note": shown, "time": self.now, "person": row.person})
-            self._recent.append(b"%b,%b" % (line[:-1], more[1:]))
+            noted = self._noted.get(shown)
+            if noted is None:
+                noted = encode({"note": shown, "time": self.now})[1:-1]
+                self._noted[shown] = noted
+            person = encode(row.person)
+            self._recent.append(b'%b,%b,"person":%b}' % (line[:-1], noted, person))
 
     def _around(
         self, row: Row, outcome: str, code: str, seen: Sequence[Exchange]

@@ -200,8 +200,10 @@ class Worker:
             return False
         rows = rows[:free_to_go]
         routes = working.versions.routes(routes, rows)
-        blocked = lane.parked({row.person for row in rows})
-        places = [at for at, row in enumerate(rows) if row.person not in blocked]
+        blocked = lane.parked(row.person for row in rows)
+        places: Sequence[int] = range(len(rows))
+        if blocked:
+            places = [at for at, row in enumerate(rows) if row.person not in blocked]
         free = [rows[at] for at in places]
         if crashes >= DEADLY and len(rows) == 1:
             seen = f"{crashes} workers in a row died while they had it in hand"
@@ -218,7 +220,7 @@ class Worker:
         settling = self._settling(lane, routes)
         record = settling.settle(free, outcomes, exchanges, places)
         record.taken = len(rows)
-        for at, row in enumerate(rows):
+        for at, row in enumerate(rows if blocked else ()):
             if row.person in blocked:
                 record.follow(row, at)
         if not working.limiter.ample:
